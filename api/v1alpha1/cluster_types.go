@@ -1,0 +1,156 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Cluster is a user's Kubernetes cluster: a guest of the fleet.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced
+// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.spec.region`
+// +kubebuilder:printcolumn:name="Cell",type=string,JSONPath=`.status.cell`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.status.availability`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",message="a Cluster's name must be a DNS label of at most 40 characters: lower-case letters, digits and '-', starting with a letter, for example team-a-prod"
+type Cluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClusterSpec   `json:"spec"`
+	Status ClusterStatus `json:"status,omitempty"`
+}
+
+// Availability says how a control plane spreads over zones.
+//
+// +kubebuilder:validation:Enum=Single;Zonal
+type Availability string
+
+const (
+	// Single is one replica of every component, in one zone.
+	Single Availability = "Single"
+	// Zonal is, in each of three zones, one etcd member and one API server that uses that member
+	// only, and a leader-elected controller manager and scheduler in two of them.
+	Zonal Availability = "Zonal"
+)
+
+// ClusterSpec is what a user asks for. What is left out comes from the template.
+//
+// +kubebuilder:validation:XValidation:rule="self.region == oldSelf.region",message="region is immutable: create a new Cluster in the other region"
+// +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template is immutable: create a new Cluster from the other template"
+// +kubebuilder:validation:XValidation:rule="has(self.availability) == has(oldSelf.availability) && (!has(self.availability) || self.availability == oldSelf.availability)",message="availability is immutable: create a new Cluster with the other availability"
+// +kubebuilder:validation:XValidation:rule="has(self.network) == has(oldSelf.network) && (!has(self.network) || self.network == oldSelf.network)",message="network is immutable: create a new Cluster with the other addresses"
+type ClusterSpec struct {
+	// Template names the ClusterTemplate.
+	// +kubebuilder:default=standard
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Template string `json:"template,omitempty"`
+
+	// Region names the Region.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Region string `json:"region"`
+
+	// Version of Kubernetes: the name of a Release.
+	// +optional
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^v1[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)$')",message="version must have the form v1.N.P, for example v1.36.3"
+	Version string `json:"version,omitempty"`
+
+	// Availability: Single or Zonal.
+	// +optional
+	Availability Availability `json:"availability,omitempty"`
+
+	// Network addresses inside the guest.
+	// +optional
+	Network *ClusterNetwork `json:"network,omitempty"`
+}
+
+// ClusterNetwork holds the addresses inside a guest.
+//
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.podCIDR) || !isCIDR(self.serviceCIDR) || !(cidr(self.podCIDR).containsCIDR(cidr(self.serviceCIDR)) || cidr(self.serviceCIDR).containsCIDR(cidr(self.podCIDR)))",message="podCIDR and serviceCIDR overlap: choose two ranges that share no address, for example 10.244.0.0/16 and 10.96.0.0/16"
+type ClusterNetwork struct {
+	// PodCIDR is the range of the pods: an IPv4 network of at least 256 addresses.
+	// +kubebuilder:validation:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self) == cidr(self).masked()",message="podCIDR must be an IPv4 network in its shortest form, for example 10.244.0.0/16"
+	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 8)",message="podCIDR must have between 256 and 16,777,216 addresses: a prefix length of 8 to 24, for example 10.244.0.0/16"
+	PodCIDR string `json:"podCIDR"`
+	// ServiceCIDR is the range of the Services: an IPv4 network of 256 to 1,048,576 addresses (kube-apiserver allows no more).
+	// +kubebuilder:validation:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self) == cidr(self).masked()",message="serviceCIDR must be an IPv4 network in its shortest form, for example 10.96.0.0/16"
+	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 12)",message="serviceCIDR must have between 256 and 1,048,576 addresses: a prefix length of 12 to 24, for example 10.96.0.0/16"
+	ServiceCIDR string `json:"serviceCIDR"`
+}
+
+// ClusterStatus is what the hub knows of a guest.
+type ClusterStatus struct {
+	// ID of the guest, for people: the truth is the ControlPlane's name.
+	// +optional
+	ID string `json:"id,omitempty"`
+	// Cell that the guest lives in.
+	// +optional
+	Cell string `json:"cell,omitempty"`
+	// Version of Kubernetes that runs.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// Availability in force.
+	// +optional
+	Availability Availability `json:"availability,omitempty"`
+	// Endpoint that clients dial.
+	// +optional
+	Endpoint *GuestEndpoint `json:"endpoint,omitempty"`
+	// CABundle (PEM) that the guest's API servers are verified by.
+	// +optional
+	CABundle string `json:"caBundle,omitempty"`
+	// RejectedCells says for each cell of the region why it did not take the guest. Empty once it is bound.
+	// +optional
+	// +listType=map
+	// +listMapKey=cell
+	// +kubebuilder:validation:MaxItems=100
+	RejectedCells []RejectedCell `json:"rejectedCells,omitempty"`
+	// ObservedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Scheduled, Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// RejectedCell says why a cell did not take a guest.
+type RejectedCell struct {
+	// Cell that was rejected.
+	Cell string `json:"cell"`
+	// Reason in one word, for example Cordoned.
+	Reason string `json:"reason"`
+	// Message for people.
+	Message string `json:"message"`
+}
+
+// GuestEndpoint is where a guest's gateways listen.
+type GuestEndpoint struct {
+	// ServerName that clients send (TLS SNI) and verify: <id>.<domain of the region>.
+	ServerName string `json:"serverName"`
+	// Address (IP) of the region's gateways.
+	Address string `json:"address"`
+	// Port shared by all guests of the region, routed by ServerName.
+	Port int32 `json:"port"`
+	// PlainPort is this guest's own, for clients that send no server name.
+	PlainPort int32 `json:"plainPort"`
+}
+
+// ClusterList is a list of Clusters.
+//
+// +kubebuilder:object:root=true
+type ClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Cluster `json:"items"`
+}

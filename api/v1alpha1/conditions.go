@@ -1,0 +1,101 @@
+package v1alpha1
+
+import "strconv"
+
+// Condition types. Every kind's Ready condition sums up the others.
+const (
+	// ConditionReady is True when the object does what it is for: a Cluster answers through its
+	// gateway, a Cell's agent renews its Lease, a ClusterCredential holds a certificate.
+	ConditionReady = "Ready"
+	// ConditionScheduled is True when a Cluster is bound to a cell.
+	ConditionScheduled = "Scheduled"
+	// ConditionProgressing is True while a control plane moves towards its order.
+	ConditionProgressing = "Progressing"
+	// ConditionDeleted is True when an agent has removed everything of a tombstoned guest.
+	ConditionDeleted = "Deleted"
+	// ConditionFrozen is True when an agent holds a copy of a guest stopped because a higher
+	// epoch of it lives elsewhere. Its data is kept.
+	ConditionFrozen = "Frozen"
+)
+
+// Reasons of ConditionScheduled.
+const (
+	ReasonBound             = "Bound"             // the cluster has a cell
+	ReasonRegionNotFound    = "RegionNotFound"    // spec.region names no Region
+	ReasonTemplateNotFound  = "TemplateNotFound"  // spec.template names no ClusterTemplate
+	ReasonVersionNotFound   = "VersionNotFound"   // spec.version names no Release
+	ReasonNoRoom            = "NoRoom"            // every cell of the region was rejected; the message says why, cell by cell
+	ReasonOrphanNotReported = "OrphanNotReported" // an adoption names a guest that the cell does not report
+)
+
+// Reasons of ConditionReady and ConditionProgressing.
+const (
+	ReasonReady            = "Ready"            // everything asked for is there
+	ReasonUnscheduled      = "Unscheduled"      // a Cluster waits for a cell
+	ReasonCreating         = "Creating"         // the order is written; the agent has not reported yet
+	ReasonStarting         = "Starting"         // components are starting for the first time
+	ReasonWaitingForSlot   = "WaitingForSlot"   // start-ups are paced to the cores; the guest waits its turn
+	ReasonComponentsFailed = "ComponentsFailed" // a component keeps dying; the message holds its last words
+	ReasonDegraded         = "Degraded"         // the guest serves, but not with every component it should have
+	ReasonUnavailable      = "Unavailable"      // no API server of the guest answers
+	ReasonDeleting         = "Deleting"         // the guest is being removed
+	ReasonFrozen           = "Frozen"           // a higher epoch lives elsewhere
+	ReasonInvalidOrder     = "InvalidOrder"     // the agent cannot render the order
+	ReasonStaleOrder       = "StaleOrder"       // the hub's order is older than the one on the agent's disk
+	ReasonApplyFailed      = "ApplyFailed"      // the runtime refused the manifest
+	ReasonCellUnreachable  = "CellUnreachable"  // the cell's Lease has expired
+	ReasonLeaseFresh       = "LeaseFresh"       // the cell's agent renews its Lease
+	ReasonLeaseExpired     = "LeaseExpired"     // the cell's agent has not renewed its Lease in time
+	ReasonNeverJoined      = "NeverJoined"      // no agent has reported for this cell yet
+)
+
+// Reasons of ConditionReady of a ClusterCredential.
+const (
+	ReasonSigned          = "Signed"          // status.certificate is set
+	ReasonPending         = "Pending"         // waiting for the cell's agent
+	ReasonRefused         = "Refused"         // the request breaks a rule; the message says which
+	ReasonClusterNotFound = "ClusterNotFound" // spec.cluster names no Cluster of the namespace
+)
+
+// Labels, annotations and finalizers.
+const (
+	// LabelID on a Cluster holds the id that the hub minted for it, on a ControlPlane its own name.
+	LabelID = "fleet.myriad.dev/id"
+	// LabelCell on a Cluster holds the cell that it is bound to. LabelID and LabelCell are written
+	// in one update with the finalizer: that update is the bind.
+	LabelCell = "fleet.myriad.dev/cell"
+	// LabelRegion on a ControlPlane holds its region.
+	LabelRegion = "fleet.myriad.dev/region"
+	// AnnotationAdopt on a Cluster, with the value "<cell>/<id>", takes over an orphan that the cell
+	// reports: the hub writes its ControlPlane from Cell.status.orphans instead of placing anew.
+	AnnotationAdopt = "fleet.myriad.dev/adopt"
+	// Finalizer keeps Clusters and ControlPlanes until the agent has reported Deleted=True. Only the
+	// hub adds and removes it.
+	Finalizer = "fleet.myriad.dev/guest"
+)
+
+// CellNamespace is the hub namespace that holds a cell's orders: the only one its agent can read.
+func CellNamespace(cell string) string { return "cell-" + cell }
+
+// RegionNamespace is the hub namespace that holds what a region's gateways may read beside
+// ControlPlanes: the ConfigMap named RegionCellsConfigMap.
+func RegionNamespace(region string) string { return "region-" + region }
+
+const (
+	// RegionCellsConfigMap lists, one key per cell, the cells whose ControlPlanes a region's gateways route.
+	RegionCellsConfigMap = "cells"
+	// AgentCredentialConfigMap in a cell's namespace answers Cell.status.certificateRequest: its data
+	// has the keys "request" (SHA-256 of the request answered, hex) and "certificate" (PEM).
+	AgentCredentialConfigMap = "agent-credential"
+	// AgentLease in a cell's namespace is renewed by the cell's agent.
+	AgentLease = "agent"
+)
+
+// AgentUser is the user name in an agent's certificate. Raising Cell.spec.credentialGeneration
+// revokes every certificate of lower generations, because RBAC binds this one name.
+func AgentUser(cell string, generation int64) string { return "cell:" + cell + ":" + strconv.FormatInt(generation, 10) }
+
+// GatewayUser is the user name in a gateway's certificate; instance counts from 1.
+func GatewayUser(region string, instance int) string {
+	return "gateway:" + region + ":" + strconv.Itoa(instance)
+}

@@ -1,0 +1,200 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ControlPlane is the fully resolved order for one guest in one cell. The hub writes its spec, the
+// cell's agent its status. Its name is the guest's id.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.cluster.name`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.spec.version`
+// +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.spec.availability`
+// +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.spec.epoch`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name == self.spec.id",message="a ControlPlane's name must equal spec.id"
+type ControlPlane struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ControlPlaneSpec   `json:"spec"`
+	Status ControlPlaneStatus `json:"status,omitempty"`
+}
+
+// ControlPlaneSpec holds all that an agent needs: it can read nothing else.
+//
+// +kubebuilder:validation:XValidation:rule="self.epoch >= oldSelf.epoch",message="epoch only grows"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.tombstone) || has(self.tombstone)",message="a tombstone cannot be taken back"
+// +kubebuilder:validation:XValidation:rule="!has(self.tombstone) || self.tombstone.id == self.id",message="tombstone.id must equal spec.id"
+type ControlPlaneSpec struct {
+	// ID of the guest: immutable, random, minted once by the hub; 10 characters, a letter first.
+	// +kubebuilder:validation:Pattern=`^[a-z][a-z0-9]{9}$`
+	// +kubebuilder:validation:MaxLength=10
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="id is immutable"
+	ID string `json:"id"`
+
+	// Cluster that the order is for.
+	Cluster ClusterReference `json:"cluster"`
+
+	// Region of the cell.
+	// +kubebuilder:validation:MaxLength=40
+	Region string `json:"region"`
+
+	// Version of Kubernetes, for example v1.36.3.
+	// +kubebuilder:validation:Pattern=`^v1\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`
+	Version string `json:"version"`
+
+	// EtcdVersion, for example v3.6.16.
+	// +kubebuilder:validation:Pattern=`^v3\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`
+	EtcdVersion string `json:"etcdVersion"`
+
+	// Availability: Single or Zonal.
+	Availability Availability `json:"availability"`
+
+	// Zones to use, in order: the first for Single, the first three for Zonal.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:items:MaxLength=20
+	// +listType=atomic
+	Zones []string `json:"zones"`
+
+	// Network addresses inside the guest.
+	Network ClusterNetwork `json:"network"`
+
+	// Endpoint that the gateways serve the guest on.
+	Endpoint GuestEndpoint `json:"endpoint"`
+
+	// Size of the control plane.
+	Size ControlPlaneSize `json:"size"`
+
+	// RenderRevision pins how the order is rendered. New defaults get a new revision; a guest keeps
+	// its own until a rollout moves it.
+	// +kubebuilder:validation:Minimum=1
+	RenderRevision int64 `json:"renderRevision"`
+
+	// Epoch of this placement: the highest one of an id is the live copy.
+	// +kubebuilder:validation:Minimum=1
+	Epoch int64 `json:"epoch"`
+
+	// SupersededBy is the higher epoch that lives in another cell. The agent then freezes this copy.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	SupersededBy int64 `json:"supersededBy,omitempty"`
+
+	// EscrowRecipient is the age key that the guest's identity is sealed to. Empty: no escrow.
+	// +optional
+	EscrowRecipient string `json:"escrowRecipient,omitempty"`
+
+	// Tombstone orders the guest's removal. Nothing else does.
+	// +optional
+	Tombstone *Tombstone `json:"tombstone,omitempty"`
+}
+
+// ClusterReference names the Cluster that an order is for, and carries what is needed to make it
+// anew when the hub has lost it.
+type ClusterReference struct {
+	// Namespace of the Cluster.
+	Namespace string `json:"namespace"`
+	// Name of the Cluster.
+	Name string `json:"name"`
+	// Spec of the Cluster as it was when the order was last written.
+	Spec ClusterSpec `json:"spec"`
+}
+
+// ControlPlaneSize is CPU and memory per instance of each component.
+type ControlPlaneSize struct {
+	// Gear that the size comes from.
+	// +optional
+	Gear string `json:"gear,omitempty"`
+	// Etcd per member.
+	Etcd ComponentSize `json:"etcd"`
+	// APIServer per instance.
+	APIServer ComponentSize `json:"apiServer"`
+	// ControllerManager per instance.
+	ControllerManager ComponentSize `json:"controllerManager"`
+	// Scheduler per instance.
+	Scheduler ComponentSize `json:"scheduler"`
+}
+
+// ComponentSize is what one instance of a component is given.
+type ComponentSize struct {
+	// CPU in cores.
+	CPU resource.Quantity `json:"cpu"`
+	// Memory in bytes.
+	Memory resource.Quantity `json:"memory"`
+}
+
+// Tombstone orders the removal of the guest whose id it holds.
+type Tombstone struct {
+	// ID must equal spec.id.
+	ID string `json:"id"`
+}
+
+// ControlPlaneStatus is what the cell's agent reports.
+type ControlPlaneStatus struct {
+	// Endpoints of the API servers, stable and dialable from the region's gateways.
+	// +optional
+	// +listType=map
+	// +listMapKey=zone
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// CABundle (PEM) that the API servers are verified by.
+	// +optional
+	CABundle string `json:"caBundle,omitempty"`
+	// Version of Kubernetes that runs.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// Components and how they are.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Components []ComponentStatus `json:"components,omitempty"`
+	// Escrow is the guest's identity, sealed (age, ASCII armour) to spec.escrowRecipient.
+	// +optional
+	Escrow string `json:"escrow,omitempty"`
+	// ObservedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, Progressing, Frozen, Deleted.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Endpoint is one API server.
+type Endpoint struct {
+	// Zone of the API server.
+	Zone string `json:"zone"`
+	// Address: an IP or a DNS name.
+	Address string `json:"address"`
+	// Port of the API server.
+	Port int32 `json:"port"`
+}
+
+// ComponentStatus is how one instance of a component is.
+type ComponentStatus struct {
+	// Name of the instance, for example kube-apiserver-a.
+	Name string `json:"name"`
+	// Ready when its probe succeeds.
+	Ready bool `json:"ready"`
+	// Restarts since the guest was created.
+	// +optional
+	Restarts int32 `json:"restarts,omitempty"`
+	// LastExit says how and why it last died.
+	// +optional
+	LastExit string `json:"lastExit,omitempty"`
+}
+
+// ControlPlaneList is a list of ControlPlanes.
+//
+// +kubebuilder:object:root=true
+type ControlPlaneList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ControlPlane `json:"items"`
+}

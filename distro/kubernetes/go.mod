@@ -1,0 +1,1 @@
+module github.com/myriad-fleet/myriad/distro/kubernetes
