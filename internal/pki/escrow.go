@@ -1,0 +1,77 @@
+package pki
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+)
+
+// maxIdentityBytes is the most that OpenIdentity reads: an honest identity takes about 5 KiB.
+const maxIdentityBytes = 1 << 20
+
+// NewRecoveryKey makes a key pair of age (X25519): the recipient is public and seals, the secret opens.
+func NewRecoveryKey() (secret, recipient string, err error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", "", fmt.Errorf("make a recovery key: %w", err)
+	}
+	return key.String(), key.Recipient().String(), nil
+}
+
+// Seal encrypts the identity to a recovery key's recipient (age, ASCII armour): who holds the result
+// can read nothing of it. A broken identity is refused: nobody would notice until it is needed.
+func (i Identity) Seal(recipient string) (string, error) {
+	if err := i.Validate(); err != nil {
+		return "", fmt.Errorf("seal the identity: %w", err)
+	}
+	to, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		return "", fmt.Errorf("seal the identity to %q: %w: give the recipient (age1…) of a recovery key", recipient, err)
+	}
+	plain, err := json.Marshal(i)
+	if err != nil {
+		return "", fmt.Errorf("seal the identity: %w", err)
+	}
+	var sealed strings.Builder
+	armored := armor.NewWriter(&sealed)
+	sealer, err := age.Encrypt(armored, to)
+	if err != nil {
+		return "", fmt.Errorf("seal the identity: %w", err)
+	}
+	_, err = sealer.Write(plain)
+	if err := errors.Join(err, sealer.Close(), armored.Close()); err != nil {
+		return "", fmt.Errorf("seal the identity: %w", err)
+	}
+	return sealed.String(), nil
+}
+
+// OpenIdentity opens what Seal has sealed with the recovery key's secret (AGE-SECRET-KEY-1…).
+func OpenIdentity(sealed, recoveryKey string) (Identity, error) {
+	key, err := age.ParseX25519Identity(strings.TrimSpace(recoveryKey))
+	if err != nil {
+		// age's error would quote the secret.
+		return nil, errors.New("open the identity: the recovery key is malformed: give one that starts with AGE-SECRET-KEY-1")
+	}
+	opened, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), key)
+	if err != nil {
+		return nil, fmt.Errorf("open the identity: %w: is it whole, and this its area's recovery key?", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(opened, maxIdentityBytes))
+	if err != nil {
+		return nil, fmt.Errorf("open the identity: %w", err)
+	}
+	var identity Identity
+	if err := json.NewDecoder(bytes.NewReader(plain)).Decode(&identity); err != nil {
+		return nil, fmt.Errorf("open the identity: %w", err)
+	}
+	if err := identity.Validate(); err != nil {
+		return nil, fmt.Errorf("open the identity: %w", err)
+	}
+	return identity, nil
+}
