@@ -158,7 +158,11 @@ type Orphan struct {
 	ID string `json:"id"`
 	// Since the agent first missed the order.
 	Since metav1.Time `json:"since"`
-	// Order is the last one the agent had, whole: adoption writes it back.
+	// Order is the last one the agent had, whole: adoption writes it back. Its schema is left open so
+	// that no field is pruned on the way; the ControlPlane written from it is validated in full.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
 	Order ControlPlaneSpec `json:"order"`
 }
 

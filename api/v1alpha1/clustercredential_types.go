@@ -56,10 +56,11 @@ type ClusterCredentialSpec struct {
 	// +optional
 	Role CredentialRole `json:"role,omitempty"`
 	// User is the common name of the certificate; the guest's audit log shows it. Names that start
-	// with "system:" are refused.
+	// with "system:" or "myriad:" are refused.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system:')",message="user must not start with 'system:': those names belong to Kubernetes"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('system:')",message="user must not start with 'system:': those names belong to Kubernetes; write your own name, for example alice"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('myriad:')",message="user must not start with 'myriad:': those names belong to the fleet; write your own name, for example alice"
 	User string `json:"user"`
 	// Request is a PKCS#10 certificate signing request (PEM). Only its public key is used.
 	// +kubebuilder:validation:MaxLength=8192

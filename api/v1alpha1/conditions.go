@@ -24,6 +24,7 @@ const (
 	ReasonRegionNotFound    = "RegionNotFound"    // spec.region names no Region
 	ReasonTemplateNotFound  = "TemplateNotFound"  // spec.template names no ClusterTemplate
 	ReasonVersionNotFound   = "VersionNotFound"   // spec.version names no Release
+	ReasonNameTaken         = "NameTaken"         // an earlier guest of this name is still being removed
 	ReasonNoRoom            = "NoRoom"            // every cell of the region was rejected; the message says why, cell by cell
 	ReasonOrphanNotReported = "OrphanNotReported" // an adoption names a guest that the cell does not report
 )
@@ -43,6 +44,7 @@ const (
 	ReasonInvalidOrder     = "InvalidOrder"     // the agent cannot render the order
 	ReasonStaleOrder       = "StaleOrder"       // the hub's order is older than the one on the agent's disk
 	ReasonApplyFailed      = "ApplyFailed"      // the runtime refused the manifest
+	ReasonVersionPinned    = "VersionPinned"    // spec.version asks for another version than the guest runs; it stays as it is
 	ReasonCellUnreachable  = "CellUnreachable"  // the cell's Lease has expired
 	ReasonLeaseFresh       = "LeaseFresh"       // the cell's agent renews its Lease
 	ReasonLeaseExpired     = "LeaseExpired"     // the cell's agent has not renewed its Lease in time
@@ -64,6 +66,11 @@ const (
 	// LabelCell on a Cluster holds the cell that it is bound to. LabelID and LabelCell are written
 	// in one update with the finalizer: that update is the bind.
 	LabelCell = "fleet.myriad.dev/cell"
+	// AnnotationBooking on a Cluster holds what the bind gave it besides id and cell, as
+	// "<zone>[,<zone>…]/<plain port>". It is written in the same update.
+	AnnotationBooking = "fleet.myriad.dev/booking"
+	// AnnotationSource on a mirrored ClusterCredential holds "<namespace>/<name>" of the tenant's own.
+	AnnotationSource = "fleet.myriad.dev/source"
 	// LabelRegion on a ControlPlane holds its region.
 	LabelRegion = "fleet.myriad.dev/region"
 	// AnnotationAdopt on a Cluster, with the value "<cell>/<id>", takes over an orphan that the cell
@@ -93,7 +100,9 @@ const (
 
 // AgentUser is the user name in an agent's certificate. Raising Cell.spec.credentialGeneration
 // revokes every certificate of lower generations, because RBAC binds this one name.
-func AgentUser(cell string, generation int64) string { return "cell:" + cell + ":" + strconv.FormatInt(generation, 10) }
+func AgentUser(cell string, generation int64) string {
+	return "cell:" + cell + ":" + strconv.FormatInt(generation, 10)
+}
 
 // GatewayUser is the user name in a gateway's certificate; instance counts from 1.
 func GatewayUser(region string, instance int) string {

@@ -7,7 +7,6 @@ import (
 // Region is a city with zones at millisecond distance.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster
 // +kubebuilder:printcolumn:name="Area",type=string,JSONPath=`.spec.area`
 // +kubebuilder:printcolumn:name="Zones",type=string,JSONPath=`.spec.zones`
