@@ -1,0 +1,28 @@
+package controlplane
+
+// controllerManagerStopSeconds: its controllers have 10 s to end.
+const controllerManagerStopSeconds = 15
+
+// controllerManager renders one controller manager. It talks to its own zone's API server, so that a
+// zone dies whole and its twin in another zone takes over.
+func (r *renderer) controllerManager(c *Component) error {
+	c.Size, c.StopSeconds = r.Order.Size.ControllerManager, controllerManagerStopSeconds
+	c.Args = append(r.clientArgs(c, ControllerManagerPort), "--use-service-account-credentials=true")
+	if r.Profile == Hub {
+		// The fleet's own API has no workloads: namespaces must end, and what is owned must follow.
+		c.Args = append(c.Args, "--controllers=namespace-controller,garbage-collector-controller")
+		return r.addClient(c, ControllerManagerPort)
+	}
+	c.Args = append(c.Args,
+		"--cluster-name="+r.Order.ID,
+		"--allocate-node-cidrs=true",
+		"--cluster-cidr="+r.Order.Network.PodCIDR,
+		"--service-cluster-ip-range="+r.Order.Network.ServiceCIDR,
+		"--root-ca-file="+configPath(clusterCAFile),
+		"--service-account-private-key-file="+configPath(serviceAccountKey),
+		"--cluster-signing-cert-file="+configPath(clusterCAFile),
+		"--cluster-signing-key-file="+configPath(clusterCAKeyFile),
+	)
+	c.Files = []File{identityFile(clusterCAKeyFile, false), identityFile(serviceAccountKey, false)}
+	return r.addClient(c, ControllerManagerPort)
+}

@@ -1,0 +1,98 @@
+package controlplane
+
+import (
+	"strconv"
+	"strings"
+)
+
+const (
+	// etcdQuotaBytes is the largest database that etcd suggests for normal use
+	// (https://etcd.io/docs/v3.6/dev-guide/limit/). It takes disk only when it is used, and raising
+	// it later would restart etcd.
+	etcdQuotaBytes = 8 << 30
+	// etcdPeerName is the common name of peer certificates. Only it may join the raft group: API
+	// servers hold certificates of the same authority.
+	etcdPeerName = "etcd-peer"
+	// peer and probe name the member's other two certificates.
+	peer  = "peer"
+	probe = "probe"
+	// etcdStopSeconds: a member moves its leadership (up to 7 s) before it ends.
+	etcdStopSeconds = 20
+
+	etcdCAFile = string(EtcdCA) + ".crt"
+)
+
+// etcd renders one member. All members can start at once: none waits for another.
+func (r *renderer) etcd(c *Component) {
+	c.Version, c.Size = r.Order.EtcdVersion, r.Order.Size.Etcd
+	c.StopSeconds = etcdStopSeconds
+	c.Args = r.etcdArgs(c)
+	c.Files = append(c.Files, identityFile(etcdCAFile, false))
+	for _, name := range []string{serving, peer, probe} {
+		c.Files = append(c.Files, leafFiles(name)...)
+	}
+	c.Certificates = []Certificate{
+		{Name: serving, Authority: EtcdCA, CommonName: "etcd", Names: []string{c.Host}, Server: true},
+		{Name: peer, Authority: EtcdCA, CommonName: etcdPeerName, Names: []string{c.Host}, Server: true, Client: true},
+		{Name: probe, Authority: EtcdCA, CommonName: "etcd-probe", Client: true},
+	}
+	c.Probe = &Probe{
+		Address:  hostPort(c.Host, EtcdMetricsPort),
+		Path:     "/readyz", // includes a linearizable read: true only with a quorum
+		CertFile: probe + ".crt",
+		KeyFile:  probe + ".key",
+		CAFile:   etcdCAFile,
+	}
+}
+
+func (r *renderer) etcdArgs(c *Component) []string {
+	bind := bindAddress(c.Host)
+	args := []string{
+		"--name=" + c.Name,
+		"--data-dir=" + DataDir + "/etcd",
+		"--listen-client-urls=" + httpsURL(bind, EtcdClientPort),
+		"--advertise-client-urls=" + httpsURL(c.Host, EtcdClientPort),
+		"--listen-peer-urls=" + httpsURL(bind, EtcdPeerPort),
+		"--initial-advertise-peer-urls=" + httpsURL(c.Host, EtcdPeerPort),
+		"--listen-metrics-urls=" + httpsURL(bind, EtcdMetricsPort),
+		"--initial-cluster=" + r.initialCluster(),
+		"--initial-cluster-state=new",
+		"--initial-cluster-token=" + r.Order.ID,
+		"--cert-file=" + configPath(serving+".crt"),
+		"--key-file=" + configPath(serving+".key"),
+		"--client-cert-auth=true",
+		"--trusted-ca-file=" + configPath(etcdCAFile),
+		"--peer-cert-file=" + configPath(peer+".crt"),
+		"--peer-key-file=" + configPath(peer+".key"),
+		"--peer-client-cert-auth=true",
+		"--peer-trusted-ca-file=" + configPath(etcdCAFile),
+		"--peer-cert-allowed-cn=" + etcdPeerName,
+		// A peer's connections come from another address than the one it listens on: from a pod's
+		// and not its Service's, from 127.0.0.1 and not its own loopback address.
+		"--peer-skip-client-san-verification=true",
+		"--tls-min-version=TLS1.3",
+		"--enable-grpc-gateway=false", // nobody speaks JSON to it
+		"--quota-backend-bytes=" + strconv.Itoa(etcdQuotaBytes),
+		// kube-apiserver compacts every 5 minutes; this bounds the history while none runs.
+		"--auto-compaction-mode=periodic",
+		"--auto-compaction-retention=1h",
+		"--watch-progress-notify-interval=5s", // kubeadm's: keeps watch caches fresh for consistent reads
+		"--log-outputs=stderr",
+	}
+	if r.zonal() {
+		// A member whose data differs from its peers' must not serve (kubeadm's, too).
+		args = append(args, "--feature-gates=InitialCorruptCheck=true")
+	}
+	return args
+}
+
+// initialCluster lists all members in the order of their zones.
+func (r *renderer) initialCluster() string {
+	var members []string
+	for _, instance := range Instances(&r.Order, r.Profile) {
+		if instance.Kind == Etcd {
+			members = append(members, instance.Name+"="+httpsURL(r.Hosts[instance.Name], EtcdPeerPort))
+		}
+	}
+	return strings.Join(members, ",")
+}

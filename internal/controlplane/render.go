@@ -1,0 +1,124 @@
+package controlplane
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+// Ports that components listen on, each on its own host.
+const (
+	EtcdClientPort        = 2379
+	EtcdPeerPort          = 2380
+	EtcdMetricsPort       = 2381 // health and metrics; wants a client certificate, too
+	APIServerPort         = 6443
+	ControllerManagerPort = 10257
+	SchedulerPort         = 10259
+)
+
+// Files that more than one component has.
+const (
+	clusterCAFile     = string(ClusterCA) + ".crt"
+	clusterCAKeyFile  = string(ClusterCA) + ".key"
+	kubeconfigFile    = "kubeconfig"
+	serviceAccountKey = "service-account.key"
+)
+
+// Names of leaf certificates and of their files.
+const (
+	serving = "serving"
+	client  = "client"
+)
+
+// Render returns the manifest that an order, its addresses and its revision give. The contents of
+// files with From are left to Resolve.
+func Render(in Input) (Manifest, error) {
+	if err := in.validate(); err != nil {
+		return Manifest{}, fmt.Errorf("render control plane %s: %w", in.Order.ID, err)
+	}
+	r := renderer{Input: in, defaults: revisions[in.Order.RenderRevision]}
+	manifest := Manifest{ID: in.Order.ID, Epoch: in.Order.Epoch}
+	for _, instance := range Instances(&in.Order, in.Profile) {
+		component, err := r.component(instance)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("render control plane %s: %s: %w", in.Order.ID, instance.Name, err)
+		}
+		manifest.Components = append(manifest.Components, component)
+	}
+	return manifest, nil
+}
+
+// renderer renders one valid Input.
+type renderer struct {
+	Input
+	defaults defaults
+}
+
+func (r *renderer) component(instance Instance) (Component, error) {
+	component := Component{
+		Name:    instance.Name,
+		Kind:    instance.Kind,
+		Zone:    instance.Zone,
+		Host:    r.Hosts[instance.Name],
+		Program: string(instance.Kind),
+	}
+	if instance.Kind == Etcd {
+		r.etcd(&component)
+		return component, nil
+	}
+	component.Version, component.Env, component.Stopped = r.Order.Version, r.env(), r.Frozen
+	switch instance.Kind {
+	case APIServer:
+		return component, r.apiServer(&component)
+	case ControllerManager:
+		return component, r.controllerManager(&component)
+	case Scheduler:
+		return component, r.scheduler(&component)
+	default:
+		return Component{}, fmt.Errorf("unknown kind %q", instance.Kind)
+	}
+}
+
+// env of the Kubernetes components. etcd's heap is too small to gain from it.
+func (r *renderer) env() []string {
+	if r.defaults.goGC == 0 {
+		return nil
+	}
+	return []string{"GOGC=" + strconv.Itoa(r.defaults.goGC)}
+}
+
+// zonal says that components have twins in other zones.
+func (r *renderer) zonal() bool { return r.Order.Availability == v1alpha1.Zonal }
+
+// sibling is the host of the component of a kind in the same zone.
+func (r *renderer) sibling(kind Kind, zone string) string { return r.Hosts[InstanceName(kind, zone)] }
+
+// configPath is the path of a file that the runtime puts under ConfigDir.
+func configPath(file string) string { return ConfigDir + "/" + file }
+
+// identityFile is a file of the guest's identity under its own name.
+func identityFile(name string, live bool) File { return File{Path: name, From: name, Live: live} }
+
+// leafFiles are the certificate and the key of a leaf certificate. All programs read them again: they
+// are renewed every few weeks.
+func leafFiles(name string) []File {
+	return []File{
+		{Path: name + ".crt", From: CertificateFile(name), Live: true},
+		{Path: name + ".key", From: CertificateKey(name), Live: true},
+	}
+}
+
+// bindAddress is what to listen on for a host: itself, or every address where it is a DNS name.
+func bindAddress(host string) string {
+	if _, err := netip.ParseAddr(host); err != nil {
+		return netip.IPv4Unspecified().String()
+	}
+	return host
+}
+
+func httpsURL(host string, port int) string { return "https://" + hostPort(host, port) }
+
+func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
