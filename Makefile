@@ -1,0 +1,102 @@
+# Every target does all of its own set-up: after a clone, any of them works at once.
+# Needed: Go, git, make, and a Go module proxy. Nothing here needs root.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The version of Kubernetes to make available, one of distro/kubernetes/v*.mod.
+VERSION ?= v1.36.3
+# A server with official binaries, laid out like https://dl.k8s.io; empty: compile them.
+FROM ?=
+# Further arguments for the myriad command of up, down and status.
+ARGS ?=
+
+REVISION := $(shell git describe --tags --always 2>/dev/null || echo unknown)
+MODULE := github.com/myriad-fleet/myriad
+TOOLS := $(CURDIR)/out/tools
+
+export MYRIAD_DISTRO ?= $(CURDIR)/out/distro
+export MYRIAD_BIN ?= $(CURDIR)/bin/myriad
+
+##@ Run
+
+.PHONY: up
+up: distro build ## Build everything, start the hub and three cells, and create the cluster hello
+	bin/myriad up $(ARGS)
+
+.PHONY: down
+down: build ## Stop what 'make up' started, and only that; its data stays
+	bin/myriad down $(ARGS)
+
+.PHONY: status
+status: build ## Show what runs
+	bin/myriad status $(ARGS)
+
+##@ Test
+
+.PHONY: test
+test: distro build $(TOOLS)/gotestsum ## Run every suite: unit, integration and e2e
+	hack/test unit integration e2e
+
+.PHONY: unit
+unit: $(TOOLS)/gotestsum ## Run the tests of single packages, which start no Kubernetes
+	hack/test unit
+
+.PHONY: integration
+integration: distro build $(TOOLS)/gotestsum ## Run the tests of several packages against real Kubernetes and etcd processes
+	hack/test integration
+
+.PHONY: e2e
+e2e: distro build $(TOOLS)/gotestsum ## Run the tests of whole fleets through the myriad command
+	hack/test e2e
+
+.PHONY: bench
+bench: distro build ## Measure against the same processes started by hand, as ratios, into out/bench
+	go run ./test/bench
+
+##@ Check
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Run the linters of .golangci.yml
+	$(TOOLS)/golangci-lint run ./...
+
+.PHONY: verify
+verify: $(TOOLS)/controller-gen ## Fail if generated files, formatting or modules are not up to date, or files are not committed
+	hack/verify
+
+.PHONY: generate
+generate: $(TOOLS)/controller-gen ## Generate deep copies and CRDs from api/
+	$(TOOLS)/controller-gen object crd paths=./api/... output:crd:dir=internal/hub/crds
+
+##@ Build
+
+.PHONY: distro
+distro: ## Compile Kubernetes VERSION and etcd (or download with FROM=URL) into out/distro, once per machine
+	go run ./hack/distro -version '$(VERSION)' -from '$(FROM)' -out out/distro
+
+.PHONY: build
+build: ## Build bin/myriad
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X $(MODULE)/internal/cli.version=$(REVISION)' -o bin/myriad ./cmd/myriad
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache of upstream programs and running fleets stay
+	rm -rf bin out
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables: VERSION=%s  FROM=%s  ARGS=%s\n' '$(VERSION)' '$(FROM)' '$(ARGS)'
+
+# Tools, built once from the versions that their modules pin.
+
+$(TOOLS)/gotestsum $(TOOLS)/controller-gen &: hack/tools/go.mod hack/tools/go.sum
+	cd hack/tools && CGO_ENABLED=0 GOFLAGS= go build -trimpath -o $(TOOLS)/ tool
+	touch $(TOOLS)/gotestsum $(TOOLS)/controller-gen
+
+$(TOOLS)/golangci-lint: hack/tools/lint/go.mod hack/tools/lint/go.sum
+	cd hack/tools/lint && CGO_ENABLED=0 GOFLAGS= go build -trimpath -o $(TOOLS)/ tool
+	touch $@
