@@ -1,0 +1,155 @@
+package placement
+
+import (
+	"slices"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+)
+
+// Vector is an amount of what zones run out of.
+type Vector struct {
+	// MilliCPU in thousandths of a core.
+	MilliCPU int64
+	// Memory in bytes.
+	Memory int64
+}
+
+// Add returns the sum.
+func (v Vector) Add(other Vector) Vector {
+	return Vector{MilliCPU: v.MilliCPU + other.MilliCPU, Memory: v.Memory + other.Memory}
+}
+
+// Demand is what a guest takes in one zone.
+type Demand struct {
+	Vector
+	// APIServerMilliCPU is the part of MilliCPU that the guest's other zones take over when this
+	// one is lost; 0 for a Single guest, whose load goes nowhere.
+	APIServerMilliCPU int64
+}
+
+// Cell is what placement knows of a cell.
+type Cell struct {
+	// Name of the cell.
+	Name string
+	// Region of the cell.
+	Region string
+	// Ready while the cell's agent renews its Lease.
+	Ready bool
+	// Cordoned keeps new guests away.
+	Cordoned bool
+	// Kinds of template that the cell accepts; empty accepts all.
+	Kinds []string
+	// Versions of Kubernetes that the cell can run.
+	Versions []string
+	// MaxGuests that the cell accepts; 0 leaves the number to its capacity.
+	MaxGuests int
+	// Guests that are placed here.
+	Guests int
+	// ReservePercent of every zone that stays free.
+	ReservePercent int64
+	// Zones by name.
+	Zones map[string]*Zone
+	// Tenants counts guests by the namespace of their Clusters.
+	Tenants map[string]int
+}
+
+// Zone is what placement knows of a zone of a cell.
+type Zone struct {
+	// Capacity in all, before any reserve.
+	Capacity Vector
+	// Used by the guests that are placed here.
+	Used Vector
+	// Takeover is the CPU (thousandths of a core) that this zone must carry besides when the zone
+	// of that name is lost.
+	Takeover map[string]int64
+	// Held by a drill: nothing starts there.
+	Held bool
+}
+
+// NewCell describes a cell that holds no guest yet. Room lies only in zones that the operator
+// names and whose capacity the agent reports.
+func NewCell(cell *v1alpha1.Cell, ready bool) *Cell {
+	state := &Cell{
+		Name:           cell.Name,
+		Region:         cell.Spec.Region,
+		Ready:          ready,
+		Cordoned:       cell.Spec.Cordoned,
+		Kinds:          cell.Spec.Kinds,
+		Versions:       cell.Status.Versions,
+		MaxGuests:      int(cell.Spec.MaxGuests),
+		ReservePercent: defaultReservePercent,
+		Zones:          map[string]*Zone{},
+		Tenants:        map[string]int{},
+	}
+	if cell.Spec.ReservePercent != nil {
+		state.ReservePercent = int64(*cell.Spec.ReservePercent)
+	}
+	for _, zone := range cell.Status.Zones {
+		if slices.Contains(cell.Spec.Zones, zone.Name) {
+			state.Zones[zone.Name] = &Zone{
+				Capacity: Vector{MilliCPU: zone.CPU.MilliValue(), Memory: zone.Memory.Value()},
+				Takeover: map[string]int64{},
+				Held:     slices.ContainsFunc(cell.Spec.Drills, func(d v1alpha1.Drill) bool { return d.Zone == zone.Name }),
+			}
+		}
+	}
+	return state
+}
+
+// Take books a guest in zones of the cell. Zones that the cell no longer has are passed over.
+func (c *Cell) Take(tenant string, zones []string, demand []Demand) {
+	c.Guests++
+	c.Tenants[tenant]++
+	for i, name := range zones[:min(len(zones), len(demand))] {
+		zone, ok := c.Zones[name]
+		if !ok {
+			continue
+		}
+		zone.Used = zone.Used.Add(demand[i].Vector)
+		for j, other := range zones {
+			if j != i && c.Zones[other] != nil {
+				c.Zones[other].Takeover[name] += share(demand[i].APIServerMilliCPU, len(zones)-1)
+			}
+		}
+	}
+}
+
+// share of an amount that each of n takes over, rounded up: the reserve errs to the safe side.
+func share(amount int64, n int) int64 { return (amount + int64(n) - 1) / int64(n) }
+
+// DemandOf is what a control plane of that size takes in each of its zones.
+func DemandOf(availability v1alpha1.Availability, size v1alpha1.ControlPlaneSize) []Demand {
+	names := []string{"0"}
+	if availability == v1alpha1.Zonal {
+		names = []string{"0", "1", "2"}
+	}
+	demand := make([]Demand, len(names))
+	order := v1alpha1.ControlPlaneSpec{Availability: availability, Zones: names}
+	for _, instance := range controlplane.Instances(&order, controlplane.Guest) {
+		zone := &demand[slices.Index(names, instance.Zone)]
+		amount := vectorOf(sizeOf(instance.Kind, size))
+		zone.Vector = zone.Add(amount)
+		if instance.Kind == controlplane.APIServer && len(names) > 1 {
+			zone.APIServerMilliCPU += amount.MilliCPU
+		}
+	}
+	return demand
+}
+
+func sizeOf(kind controlplane.Kind, size v1alpha1.ControlPlaneSize) v1alpha1.ComponentSize {
+	switch kind {
+	case controlplane.Etcd:
+		return size.Etcd
+	case controlplane.APIServer:
+		return size.APIServer
+	case controlplane.ControllerManager:
+		return size.ControllerManager
+	default:
+		return size.Scheduler
+	}
+}
+
+func vectorOf(size v1alpha1.ComponentSize) Vector {
+	return Vector{MilliCPU: size.CPU.MilliValue(), Memory: size.Memory.Value()}
+}

@@ -1,0 +1,154 @@
+package placement
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+const version = "v1.36.3"
+
+// cell is an empty, ready cell with zones a, b, c of 10 cores and 10 GiB each.
+func cell(name string, change ...func(*Cell)) *Cell {
+	c := &Cell{Name: name, Region: "r", Ready: true, Versions: []string{version}, ReservePercent: 40, Zones: map[string]*Zone{}, Tenants: map[string]int{}}
+	for _, zone := range []string{"a", "b", "c"} {
+		c.Zones[zone] = &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Takeover: map[string]int64{}}
+	}
+	for _, apply := range change {
+		apply(c)
+	}
+	return c
+}
+
+func request(change ...func(*Request)) Request {
+	r := Request{Region: "r", Tenant: "team", Kind: "Standard", Version: version, FreePlainPorts: 1,
+		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}}}
+	for _, apply := range change {
+		apply(&r)
+	}
+	return r
+}
+
+// zonal asks for three zones of 1 core each, half of which is the API server's.
+func zonal(r *Request) {
+	one := Demand{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}, APIServerMilliCPU: 500}
+	r.Demand = []Demand{one, one, one}
+}
+
+func use(zone string, milliCPU int64) func(*Cell) {
+	return func(c *Cell) { c.Zones[zone].Used.MilliCPU = milliCPU }
+}
+
+func TestPlaceChooses(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		request Request
+		cells   []*Cell
+		cell    string
+		zones   []string
+	}{
+		"Tie":       {reason: "of equal cells the first by name wins", request: request(), cells: []*Cell{cell("y"), cell("x")}, cell: "x", zones: []string{"a"}},
+		"LeastUsed": {reason: "a Single guest takes the zone with the most room", request: request(), cells: []*Cell{cell("x", use("a", 500), use("b", 200), use("c", 300))}, cell: "x", zones: []string{"b"}},
+		"MostFree": {reason: "the cell with the most room left wins", request: request(zonal),
+			cells: []*Cell{cell("x", use("b", 500)), cell("y")}, cell: "y", zones: []string{"a", "b", "c"}},
+		"Spread": {reason: "a tenant's second guest goes to another cell of about the same room", request: request(),
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"}},
+		"SpreadHasLimits": {reason: "spread does not fill a cell that is far fuller", request: request(),
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 4000), use("b", 4000), use("c", 4000))}, cell: "x", zones: []string{"a"}},
+		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.Zones["a"].Held = true })}, cell: "x", zones: []string{"b"}},
+		"ToTheReserve": {reason: "the reserve is a limit that may be reached", request: request(),
+			cells: []*Cell{cell("x", use("a", 6000), use("b", 6000), use("c", 5000))}, cell: "x", zones: []string{"c"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := Place(tc.request, tc.cells)
+			if got.Cell != tc.cell {
+				t.Errorf("%s: cell %q, want %q; rejected %v", tc.reason, got.Cell, tc.cell, got.Rejected)
+			}
+			if diff := cmp.Diff(tc.zones, got.Zones); diff != "" {
+				t.Errorf("%s: zones (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestPlaceRejects(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		request Request
+		cell    *Cell
+		want    string
+	}{
+		"Region":      {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion},
+		"Kind":        {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted},
+		"NotReady":    {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
+		"Cordoned":    {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
+		"Version":     {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable},
+		"Unknown":     {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
+		"Zones":       {reason: "two zones hold no quorum of three", request: request(zonal), cell: cell("x", func(c *Cell) { delete(c.Zones, "c") }), want: ReasonTooFewZones},
+		"Drill":       {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", func(c *Cell) { c.Zones["c"].Held = true }), want: ReasonTooFewZones},
+		"Full":        {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull},
+		"Ports":       {reason: "nodes and pods could not reach it", request: request(func(r *Request) { r.FreePlainPorts = 0 }), cell: cell("x"), want: ReasonNoPlainPort},
+		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
+		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
+		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
+		"AfterLoss": {reason: "7 cores and 2.1 taken over are more than 9 of 10", request: request(zonal),
+			cell: cell("x", func(c *Cell) {
+				c.ReservePercent = 10
+				c.Zones["a"].Used.MilliCPU = 6000
+				c.Zones["a"].Takeover["b"] = 1800
+			}), want: ReasonReserve},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := Place(tc.request, []*Cell{tc.cell})
+			if got.Cell != "" || len(got.Rejected) != 1 || got.Rejected[0].Reason != tc.want || got.Rejected[0].Message == "" {
+				t.Errorf("%s: got %+v, want reason %s", tc.reason, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDemandOf(t *testing.T) {
+	part := v1alpha1.ComponentSize{CPU: resource.MustParse("20m"), Memory: resource.MustParse("10Mi")}
+	size := v1alpha1.ControlPlaneSize{Etcd: part, APIServer: part, ControllerManager: part, Scheduler: part}
+	full := Vector{MilliCPU: 80, Memory: 40 << 20}
+	cases := map[string]struct {
+		availability v1alpha1.Availability
+		want         []Demand
+	}{
+		"Single": {availability: v1alpha1.Single, want: []Demand{{Vector: full}}},
+		"Zonal": {availability: v1alpha1.Zonal, want: []Demand{{Vector: full, APIServerMilliCPU: 20}, {Vector: full, APIServerMilliCPU: 20},
+			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20}, APIServerMilliCPU: 20}}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, DemandOf(tc.availability, size)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNewCell(t *testing.T) {
+	ten := v1alpha1.ZoneCapacity{CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi")}
+	a, b, d := ten, ten, ten
+	a.Name, b.Name, d.Name = "a", "b", "d"
+	reserve := int32(25)
+	got := NewCell(&v1alpha1.Cell{
+		ObjectMeta: metav1.ObjectMeta{Name: "x"},
+		Spec: v1alpha1.CellSpec{Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: &reserve, MaxGuests: 3,
+			Drills: []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}}},
+		Status: v1alpha1.CellStatus{Zones: []v1alpha1.ZoneCapacity{a, b, d}, Versions: []string{version}},
+	}, true)
+	capacity := Vector{MilliCPU: 10_000, Memory: 10 << 30}
+	want := &Cell{Name: "x", Region: "r", Ready: true, Versions: []string{version}, MaxGuests: 3, ReservePercent: 25, Tenants: map[string]int{},
+		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("zones count only when both the operator names and the agent reports them (-want +got):\n%s", diff)
+	}
+}
