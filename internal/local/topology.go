@@ -1,0 +1,126 @@
+package local
+
+import (
+	"net/netip"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+// gatewaysPerRegion share one address, so that one may die.
+const gatewaysPerRegion = 2
+
+// The regions and cells of the default fleet. Their order gives them their addresses: append only.
+var (
+	defaultRegions = []struct{ area, name string }{
+		{"cn", "cn-hangzhou"},
+		{"eu", "eu-frankfurt"},
+	}
+	defaultCells = []struct{ region, name string }{
+		{"cn-hangzhou", "hz-1"},
+		{"cn-hangzhou", "hz-2"},
+		{"eu-frankfurt", "fra-1"},
+	}
+	defaultZones = []string{"a", "b", "c"}
+)
+
+// regions of the default fleet; recipients maps areas to the age keys that escrow is sealed to.
+func regions(network netip.Prefix, recipients map[string]string) []*v1alpha1.Region {
+	var all []*v1alpha1.Region
+	for i, r := range defaultRegions {
+		all = append(all, &v1alpha1.Region{
+			TypeMeta:   typeMeta("Region"),
+			ObjectMeta: metav1.ObjectMeta{Name: r.name},
+			Spec: v1alpha1.RegionSpec{
+				Area:            r.area,
+				Zones:           defaultZones,
+				EscrowRecipient: recipients[r.area],
+				Gateway: v1alpha1.RegionGateway{
+					Address: gatewayHost(network, i).String(),
+					Port:    gatewayPort, FirstPlainPort: 20000, LastPlainPort: 29999,
+					Domain: r.name + ".myriad.internal",
+				},
+			},
+		})
+	}
+	return all
+}
+
+func cells() []*v1alpha1.Cell {
+	var all []*v1alpha1.Cell
+	for _, c := range defaultCells {
+		all = append(all, &v1alpha1.Cell{
+			TypeMeta:   typeMeta("Cell"),
+			ObjectMeta: metav1.ObjectMeta{Name: c.name},
+			Spec:       v1alpha1.CellSpec{Region: c.region, Zones: defaultZones},
+		})
+	}
+	return all
+}
+
+// releases are the versions that the distribution holds. End-of-life days: kubernetes.io/releases,
+// 14 months after each minor's first release.
+func releases(kubernetes []string, etcd string) []*v1alpha1.Release {
+	endOfLife := map[string]string{"v1.35": "2027-02-28", "v1.36": "2027-06-28"}
+	var all []*v1alpha1.Release
+	for _, version := range kubernetes {
+		minor := version[:strings.LastIndexByte(version, '.')]
+		all = append(all, &v1alpha1.Release{
+			TypeMeta:   typeMeta("Release"),
+			ObjectMeta: metav1.ObjectMeta{Name: version},
+			Spec:       v1alpha1.ReleaseSpec{EtcdVersion: etcd, EndOfLife: endOfLife[minor], Channels: []string{"stable"}},
+		})
+	}
+	return all
+}
+
+// templates: the size of an idle control plane, measured on two cores (docs/benchmarks.md): one
+// API server 205 MiB, controller manager 52, etcd 23, scheduler 25, 34 millicores together.
+func templates(version string) []*v1alpha1.ClusterTemplate {
+	size := func(cpu, memory string) v1alpha1.ComponentSize {
+		return v1alpha1.ComponentSize{CPU: resource.MustParse(cpu), Memory: resource.MustParse(memory)}
+	}
+	return []*v1alpha1.ClusterTemplate{{
+		TypeMeta:   typeMeta("ClusterTemplate"),
+		ObjectMeta: metav1.ObjectMeta{Name: "standard"},
+		Spec: v1alpha1.ClusterTemplateSpec{
+			Kind:         "Standard",
+			Version:      version,
+			Availability: v1alpha1.Single,
+			Network:      v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
+			Size: v1alpha1.ControlPlaneSize{
+				Gear:              "nano",
+				Etcd:              size("8m", "32Mi"),
+				APIServer:         size("20m", "208Mi"),
+				ControllerManager: size("8m", "56Mi"),
+				Scheduler:         size("4m", "28Mi"),
+			},
+		},
+	}}
+}
+
+// topology is every object of the default fleet, in the order in which to write them.
+func topology(network netip.Prefix, recipients map[string]string, kubernetes []string, etcd string) []client.Object {
+	var objects []client.Object
+	for _, region := range regions(network, recipients) {
+		objects = append(objects, region)
+	}
+	for _, release := range releases(kubernetes, etcd) {
+		objects = append(objects, release)
+	}
+	for _, template := range templates(kubernetes[len(kubernetes)-1]) {
+		objects = append(objects, template)
+	}
+	for _, cell := range cells() {
+		objects = append(objects, cell)
+	}
+	return objects
+}
+
+func typeMeta(kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}
+}

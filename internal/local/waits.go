@@ -1,0 +1,136 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/runtime"
+	"github.com/myriad-fleet/myriad/internal/runtime/process"
+)
+
+const (
+	// fleetDeadline bounds how long cells and gateways may take after their start.
+	fleetDeadline = 2 * time.Minute
+	// hopelessRestarts of one component end a wait early: it will not come up by waiting.
+	hopelessRestarts = 5
+)
+
+// waitReady waits until every component of a manifest is ready and says why when that fails.
+func waitReady(ctx context.Context, client *process.Client, id string, deadline time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	var missing string
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		seen, err := client.Observe(ctx, id)
+		if err != nil {
+			missing = err.Error()
+			return false, nil
+		}
+		var hopeless bool
+		missing, hopeless = unready(seen)
+		if hopeless {
+			return false, errors.New("it keeps dying")
+		}
+		return missing == "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not ready: %s (%w)", id, missing, err)
+	}
+	return nil
+}
+
+// unready describes the components that are not ready; hopeless when one has died too often.
+func unready(seen runtime.Observation) (missing string, hopeless bool) {
+	if !seen.Exists {
+		return "nothing runs yet", false
+	}
+	var lines []string
+	for _, c := range seen.Components {
+		if c.Ready {
+			continue
+		}
+		line := fmt.Sprintf("%s is %s", c.Name, c.State)
+		if c.LastExit != "" {
+			line += " (" + c.LastExit + ")"
+		}
+		lines = append(lines, line)
+		hopeless = hopeless || c.State == runtime.BackOff && c.Restarts >= hopelessRestarts
+	}
+	return strings.Join(lines, ", "), hopeless
+}
+
+func (u *up) waitFleet(ctx context.Context) error {
+	if err := waitReady(ctx, u.platform.client, controllersID, fleetDeadline); err != nil {
+		return err
+	}
+	for i := range u.cells {
+		if err := u.waitCell(ctx, &u.cells[i]); err != nil {
+			return err
+		}
+	}
+	for i := range u.regions {
+		if err := u.waitGateway(ctx, &u.regions[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *up) waitCell(ctx context.Context, cell *v1alpha1.Cell) error {
+	if err := waitReady(ctx, u.platform.client, cellID(cell.Name), fleetDeadline); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fleetDeadline)
+	defer cancel()
+	reason := "no agent has reported"
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		if err := u.client.Get(ctx, client.ObjectKeyFromObject(cell), cell); err != nil {
+			reason = err.Error()
+			return false, nil
+		}
+		if ready := meta.FindStatusCondition(cell.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+			reason = ready.Reason + ": " + ready.Message
+		}
+		return meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady), nil
+	})
+	if err != nil {
+		return fmt.Errorf("cell %s is not ready: %s (%w); its log is %s", cell.Name, reason, err, u.home.daemonLog(cellID(cell.Name), "agent"))
+	}
+	return nil
+}
+
+func (u *up) waitGateway(ctx context.Context, region *v1alpha1.Region) error {
+	if err := waitReady(ctx, u.platform.client, gatewayID(region.Name), fleetDeadline); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fleetDeadline)
+	defer cancel()
+	address := net.JoinHostPort(region.Spec.Gateway.Address, strconv.Itoa(int(region.Spec.Gateway.Port)))
+	var dialer net.Dialer
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		connection, err := dialer.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return false, nil
+		}
+		return true, connection.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("gateway of %s does not listen on %s: %w; its log is %s", region.Name, address, err, u.home.daemonLog(gatewayID(region.Name), "gateway-1"))
+	}
+	return nil
+}
+
+// daemonLog is the file that a daemon writes its log to.
+func (h *Home) daemonLog(id, name string) string {
+	return h.path("platform", "guests", id, name, "log", "current.log")
+}
