@@ -1,0 +1,270 @@
+// Package byhand runs the four processes of a control plane as a person would by hand: the same
+// programs with the same flags and files as a guest of the fleet, started one after the other without
+// agent, supervisor or gateway. Benchmarks compare the fleet with it.
+package byhand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/client-go/rest"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/pki"
+)
+
+const zone = "a"
+
+// Programs finds programs of the distribution.
+type Programs interface {
+	Path(program, version string) (string, error)
+}
+
+// Options of a control plane.
+type Options struct {
+	// Dir that everything is written to; made when it is missing.
+	Dir string
+	// Number of the control plane, 0 to 99: it gets the addresses 127.0.(100+Number).1 to .4, which no
+	// fleet uses.
+	Number int
+	// Kubernetes and Etcd are the versions to run, such as v1.36.3 and v3.6.16.
+	Kubernetes, Etcd string
+	Programs         Programs
+	// Poll is the time between two looks at a component that is waited for.
+	Poll time.Duration
+}
+
+// ControlPlane of one cluster, as processes of this program.
+type ControlPlane struct {
+	options  Options
+	manifest controlplane.Manifest
+	identity pki.Identity
+	config   *rest.Config
+
+	mu        sync.Mutex
+	processes []*exec.Cmd
+	waits     sync.WaitGroup
+}
+
+// Prepare makes the identity and every file of a control plane, so that starting it is only starting
+// processes.
+func Prepare(options Options) (*ControlPlane, error) {
+	id := fmt.Sprintf("byhand%04d", options.Number)
+	identity, err := pki.NewIdentity(id, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
+	}
+	c := &ControlPlane{options: options, identity: identity}
+	if err := c.render(id); err != nil {
+		return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
+	}
+	for _, component := range c.manifest.Components {
+		if err := c.write(component); err != nil {
+			return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
+		}
+	}
+	if c.config, err = c.admin(); err != nil {
+		return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
+	}
+	return c, nil
+}
+
+// Config of an administrator who talks to the API server directly.
+func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.config) }
+
+func (c *ControlPlane) host(kind controlplane.Kind) string {
+	last := map[controlplane.Kind]int{controlplane.Etcd: 1, controlplane.APIServer: 2, controlplane.ControllerManager: 3, controlplane.Scheduler: 4}
+	return fmt.Sprintf("127.0.%d.%d", 100+c.options.Number, last[kind])
+}
+
+// render resolves the manifest that an agent would render for a Single guest.
+func (c *ControlPlane) render(id string) error {
+	size := v1alpha1.ComponentSize{CPU: resource.MustParse("20m"), Memory: resource.MustParse("208Mi")}
+	in := controlplane.Input{Profile: controlplane.Guest, Hosts: map[string]string{}, Order: v1alpha1.ControlPlaneSpec{
+		ID: id, Version: c.options.Kubernetes, EtcdVersion: c.options.Etcd,
+		Availability: v1alpha1.Single, Zones: []string{zone},
+		Network:        v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
+		Endpoint:       v1alpha1.GuestEndpoint{ServerName: id + ".byhand.internal", Address: c.host(controlplane.APIServer), Port: 6443, PlainPort: 6443},
+		Size:           v1alpha1.ControlPlaneSize{Etcd: size, APIServer: size, ControllerManager: size, Scheduler: size},
+		RenderRevision: controlplane.LatestRevision(), Epoch: 1,
+	}}
+	for _, instance := range controlplane.Instances(&in.Order, in.Profile) {
+		in.Hosts[instance.Name] = c.host(instance.Kind)
+	}
+	manifest, err := controlplane.Render(in)
+	if err != nil {
+		return err
+	}
+	leaves, err := c.issue(manifest)
+	if err != nil {
+		return err
+	}
+	c.manifest, err = manifest.Resolve(func(component, from string) ([]byte, error) {
+		if from == controlplane.EncryptionConfigFile {
+			return controlplane.EncryptionConfig(c.identity["encryption.key"]), nil
+		}
+		if content, ok := leaves[component+"/"+from]; ok {
+			return content, nil
+		}
+		if content, ok := c.identity[from]; ok {
+			return content, nil
+		}
+		return nil, fmt.Errorf("%q is no file of the identity", from)
+	})
+	return err
+}
+
+// issue returns every leaf certificate and key by component and File.From.
+func (c *ControlPlane) issue(manifest controlplane.Manifest) (map[string][]byte, error) {
+	leaves := map[string][]byte{}
+	for _, component := range manifest.Components {
+		for _, leaf := range component.Certificates {
+			authority, err := c.identity.Authority(string(leaf.Authority))
+			if err != nil {
+				return nil, err
+			}
+			certificate, key, err := authority.Issue(pki.Leaf{
+				CommonName: leaf.CommonName, Organizations: leaf.Organizations, Names: leaf.Names,
+				Server: leaf.Server, Client: leaf.Client, Lifetime: 24 * time.Hour,
+			}, time.Now())
+			if err != nil {
+				return nil, err
+			}
+			leaves[component.Name+"/"+controlplane.CertificateFile(leaf.Name)] = certificate
+			leaves[component.Name+"/"+controlplane.CertificateKey(leaf.Name)] = key
+		}
+	}
+	return leaves, nil
+}
+
+func (c *ControlPlane) configDir(component string) string {
+	return filepath.Join(c.options.Dir, component, "config")
+}
+
+// expand puts the directories of a component in place of the manifest's variables.
+func (c *ControlPlane) expand(component, text string) string {
+	return strings.NewReplacer(
+		controlplane.ConfigDir, c.configDir(component),
+		controlplane.DataDir, filepath.Join(c.options.Dir, component, "data"),
+	).Replace(text)
+}
+
+func (c *ControlPlane) write(component controlplane.Component) error {
+	if err := os.MkdirAll(filepath.Join(c.options.Dir, component.Name, "data"), 0o700); err != nil {
+		return err
+	}
+	for _, file := range component.Files {
+		path := filepath.Join(c.configDir(component.Name), file.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(c.expand(component.Name, string(file.Content))), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admin issues a client certificate of a cluster administrator.
+func (c *ControlPlane) admin() (*rest.Config, error) {
+	authority, err := c.identity.Authority(string(controlplane.ClusterCA))
+	if err != nil {
+		return nil, err
+	}
+	certificate, key, err := authority.Issue(pki.Leaf{CommonName: "by-hand", Organizations: []string{"system:masters"}, Client: true, Lifetime: 24 * time.Hour}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &rest.Config{
+		Host:            "https://" + net.JoinHostPort(c.host(controlplane.APIServer), "6443"),
+		TLSClientConfig: rest.TLSClientConfig{CAData: authority.CertificatePEM(), CertData: certificate, KeyData: key},
+	}, nil
+}
+
+// Start starts etcd, then kube-apiserver once etcd is healthy, then the others once the API server is
+// ready. It returns when all of them have been started.
+func (c *ControlPlane) Start(ctx context.Context) error {
+	for _, component := range c.manifest.Components {
+		for _, name := range component.After {
+			if err := c.waitReady(ctx, name); err != nil {
+				return err
+			}
+		}
+		if err := c.exec(component); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *ControlPlane) exec(component controlplane.Component) error {
+	path, err := c.options.Programs.Path(component.Program, component.Version)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(c.options.Dir, component.Name, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	command := exec.Command(path)
+	for _, argument := range component.Args {
+		command.Args = append(command.Args, c.expand(component.Name, argument))
+	}
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.options.Dir}, component.Env...)
+	command.Stdout, command.Stderr = log, log
+	// Whatever happens to the benchmark, its processes end with it.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", component.Name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.processes = append(c.processes, command)
+	c.waits.Go(func() { _ = command.Wait() }) // how it ended shows in its log
+	return nil
+}
+
+// PIDs of the processes that were started.
+func (c *ControlPlane) PIDs() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var pids []int
+	for _, command := range c.processes {
+		pids = append(pids, command.Process.Pid)
+	}
+	return pids
+}
+
+// Stop kills all processes and removes the directory: nobody needs the data.
+func (c *ControlPlane) Stop() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, command := range c.processes {
+		_ = command.Process.Kill() // fails when it has ended already
+	}
+	c.waits.Wait()
+	c.processes = nil
+	return os.RemoveAll(c.options.Dir)
+}
+
+// component of the manifest by name.
+func (c *ControlPlane) component(name string) (controlplane.Component, error) {
+	for _, component := range c.manifest.Components {
+		if component.Name == name {
+			return component, nil
+		}
+	}
+	return controlplane.Component{}, errors.New("no component " + name)
+}

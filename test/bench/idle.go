@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// memoryGuests per side: a Go process's heap differs by some per cent from one start to the next.
+	memoryGuests = 3
+	// agentGuests is how many guests the agents and gateways serve while they are measured.
+	agentGuests = 10
+	// cpuWindow over which CPU time is counted.
+	cpuWindow = 60 * time.Second
+	// ticksPerSecond of the CPU times in /proc: USER_HZ, 100 on every architecture that Linux's Go has.
+	ticksPerSecond = 100
+)
+
+// benchMemory compares idle guests with idle control planes by hand that run at the same time: both
+// share the pages of the same programs, which PSS divides among all that map them.
+func benchMemory(ctx context.Context, b *bench) (results []Result, err error) {
+	var guests, manuals []subject
+	defer func() { err = errors.Join(err, stopAll(append(guests, manuals...))) }()
+	for i := range memoryGuests {
+		manual, err := b.manual(i, pollMany)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range []subject{manual, b.guest(i)} {
+			if _, err := measure(ctx, s, pollMany); err != nil {
+				return nil, errors.Join(err, s.stop(context.Background()))
+			}
+		}
+		guests, manuals = append(guests, b.guest(i)), append(manuals, manual)
+	}
+	if err := settle(ctx, b.settle); err != nil {
+		return nil, err
+	}
+	fleet, err := memoryOf(guests)
+	if err != nil {
+		return nil, err
+	}
+	hand, err := memoryOf(manuals)
+	if err != nil {
+		return nil, err
+	}
+	return []Result{compare(fmt.Sprintf("memory of an idle guest (PSS), mean of %d", memoryGuests), "MiB", mean(fleet), mean(hand), budgetMemory)}, nil
+}
+
+// memoryOf returns the PSS of each control plane in MiB.
+func memoryOf(subjects []subject) ([]float64, error) {
+	sizes := make([]float64, len(subjects))
+	for i, s := range subjects {
+		pids, err := s.pids()
+		if err != nil {
+			return nil, err
+		}
+		if len(pids) != 4 {
+			return nil, fmt.Errorf("a control plane has %d processes, want 4", len(pids))
+		}
+		for _, pid := range pids {
+			size, err := pss(pid)
+			if err != nil {
+				return nil, err
+			}
+			sizes[i] += size
+		}
+	}
+	return sizes, nil
+}
+
+// benchAgents reports what Myriad's own processes take while 10 guests idle.
+func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
+	var guests []subject
+	for i := range agentGuests {
+		guests = append(guests, b.guest(i))
+	}
+	defer func() { err = errors.Join(err, stopAll(guests)) }()
+	for _, guest := range guests {
+		if _, err := measure(ctx, guest, pollMany); err != nil {
+			return nil, err
+		}
+	}
+	if err := settle(ctx, b.settle); err != nil {
+		return nil, err
+	}
+	processes, err := b.fleet.PIDs("platform/")
+	if err != nil {
+		return nil, err
+	}
+	before, err := cpuOf(processes)
+	if err != nil {
+		return nil, err
+	}
+	if err := settle(ctx, cpuWindow); err != nil {
+		return nil, err
+	}
+	after, err := cpuOf(processes)
+	if err != nil {
+		return nil, err
+	}
+	for _, instance := range slices.Sorted(maps.Keys(processes)) {
+		name := strings.TrimPrefix(instance, "platform/")
+		size, err := pss(processes[instance])
+		if err != nil {
+			return nil, err
+		}
+		results = append(results,
+			report(name+", CPU with 10 guests", "millicores", 1000*(after[instance]-before[instance])/cpuWindow.Seconds()),
+			report(name+", PSS with 10 guests", "MiB", size))
+	}
+	return results, nil
+}
+
+// settle lets time pass: what is measured next is what processes take while nothing is asked of them.
+func settle(ctx context.Context, duration time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(duration):
+		return nil
+	}
+}
+
+// pss is the proportional set size of a process in MiB.
+func pss(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Pss:" {
+			kib, err := strconv.ParseFloat(fields[1], 64)
+			return kib / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("read the memory of process %d: no line 'Pss:'", pid)
+}
+
+// cpuOf returns the CPU seconds that each process has used so far.
+func cpuOf(processes map[string]int) (map[string]float64, error) {
+	used := map[string]float64{}
+	for instance, pid := range processes {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return nil, fmt.Errorf("read the CPU time of %s: %w", instance, err)
+		}
+		// The second field, the program's name, may hold anything; the last ')' ends it.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		const utime, stime = 14 - 3, 15 - 3 // proc_pid_stat(5)
+		for _, field := range []int{utime, stime} {
+			ticks, err := strconv.ParseFloat(fields[field], 64)
+			if err != nil {
+				return nil, fmt.Errorf("read the CPU time of %s: %w", instance, err)
+			}
+			used[instance] += ticks / ticksPerSecond
+		}
+	}
+	return used, nil
+}

@@ -1,0 +1,174 @@
+// The bench command measures a fleet against the same control planes started by hand, side by side
+// in one run, and says whether the budgets of docs/benchmarks.md are met.
+//
+//	make bench
+//	go run ./test/bench -run create,memory
+//
+// It exits 0 when everything was measured, whether the budgets are met or not; with -strict it exits
+// 1 when one is not.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/internal/distribution"
+	"github.com/myriad-fleet/myriad/test/fleet"
+)
+
+// upDeadline bounds 'myriad up' and 'myriad down'.
+const upDeadline = 5 * time.Minute
+
+// benchmarks by name, in the order in which they run.
+var benchmarks = []struct {
+	name string
+	run  func(context.Context, *bench) ([]Result, error)
+}{
+	{"create", benchCreate},
+	{"burst", benchBurst},
+	{"memory", benchMemory},
+	{"agents", benchAgents},
+}
+
+// options of a run.
+type options struct {
+	names  []string
+	out    string
+	strict bool
+	runs   int
+	settle time.Duration
+}
+
+// bench is what benchmarks share.
+type bench struct {
+	options
+	fleet    *fleet.Fleet
+	hub      client.WithWatch
+	programs *distribution.Set
+	scratch  string
+	// kubernetes and etcd are the versions that both sides run.
+	kubernetes, etcd string
+}
+
+func main() {
+	var o options
+	names := flag.String("run", "create,burst,memory,agents", "benchmarks to run, separated by commas")
+	flag.StringVar(&o.out, "out", "out/bench", "directory that <name>.json is written to")
+	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a budget is not met")
+	flag.IntVar(&o.runs, "runs", 5, "runs of the benchmark create")
+	flag.DurationVar(&o.settle, "settle", 30*time.Second, "time that guests idle before their memory is read")
+	flag.Parse()
+	o.names = strings.Split(*names, ",")
+
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	missed, err := run(ctx, o, os.Stdout)
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	case missed > 0 && o.strict:
+		os.Exit(1)
+	}
+}
+
+// run returns the number of budgets that were missed.
+func run(ctx context.Context, o options, out io.Writer) (missed int, err error) {
+	if err := checkNames(o.names); err != nil {
+		return 0, err
+	}
+	b, err := newBench(ctx, o)
+	if b != nil {
+		defer func() { err = errors.Join(err, b.close()) }()
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, benchmark := range benchmarks {
+		if !slices.Contains(o.names, benchmark.name) {
+			continue
+		}
+		results, err := benchmark.run(ctx, b)
+		if err != nil {
+			return missed, fmt.Errorf("%s: %w", benchmark.name, err)
+		}
+		if err := printTable(out, benchmark.name, results); err != nil {
+			return missed, err
+		}
+		if err := writeJSON(filepath.Join(o.out, benchmark.name+".json"), results); err != nil {
+			return missed, err
+		}
+		missed += countMissed(results)
+	}
+	if missed > 0 {
+		_, err = fmt.Fprintf(out, "\n%d budgets are NOT met\n", missed)
+	}
+	return missed, err
+}
+
+func checkNames(names []string) error {
+	var known []string
+	for _, benchmark := range benchmarks {
+		known = append(known, benchmark.name)
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("there is no benchmark %q; -run takes %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// newBench brings a fleet up. The bench that it returns must be closed, even with an error.
+func newBench(ctx context.Context, o options) (*bench, error) {
+	f, err := fleet.New()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, fleet: f, scratch: f.Home + "/by-hand"}
+	if b.programs, err = distribution.Open(f.Distro); err != nil {
+		return b, err
+	}
+	if b.kubernetes, err = newest(b.programs.KubernetesVersions()); err != nil {
+		return b, err
+	}
+	if b.etcd, err = newest(b.programs.EtcdVersions()); err != nil {
+		return b, err
+	}
+	upCtx, cancel := context.WithTimeout(ctx, upDeadline)
+	defer cancel()
+	if _, err := f.Up(upCtx, "--no-hello"); err != nil {
+		return b, err
+	}
+	b.hub, err = f.Hub()
+	return b, err
+}
+
+func newest(versions []string, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	if len(versions) == 0 {
+		return "", errors.New("the distribution is empty; run 'make distro'")
+	}
+	return versions[len(versions)-1], nil
+}
+
+// close ends the fleet, interrupted or not.
+func (b *bench) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), upDeadline)
+	defer cancel()
+	return b.fleet.Remove(ctx)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/google/renameio/v2"
+)
+
+// The budgets of docs/benchmarks.md: the most that a figure of the fleet may be, as a multiple of the
+// same by hand.
+const (
+	budgetCreate   = 1.25 // create to ready, one guest
+	budgetBurstAll = 1.1  // many at once, until all are ready
+	budgetBurstP50 = 0.6  // many at once, median: they start in turn instead of all together
+	budgetMemory   = 1.05 // PSS of an idle guest
+)
+
+// Result is one figure of a benchmark.
+type Result struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Reference is the same figure by hand, Ratio is Value / Reference, Budget bounds Ratio, Met says
+	// whether it does. They are null for what is only reported.
+	Reference *float64 `json:"reference"`
+	Ratio     *float64 `json:"ratio"`
+	Budget    *float64 `json:"budget"`
+	Met       *bool    `json:"met"`
+}
+
+// compare makes a result with a reference and a budget.
+func compare(name, unit string, value, reference, budget float64) Result {
+	ratio := value / reference
+	met := ratio <= budget
+	return Result{Name: name, Value: value, Unit: unit, Reference: &reference, Ratio: &ratio, Budget: &budget, Met: &met}
+}
+
+// report makes a result that is only reported.
+func report(name, unit string, value float64) Result {
+	return Result{Name: name, Value: value, Unit: unit}
+}
+
+func countMissed(results []Result) int {
+	missed := 0
+	for _, result := range results {
+		if result.Met != nil && !*result.Met {
+			missed++
+		}
+	}
+	return missed
+}
+
+func printTable(out io.Writer, name string, results []Result) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "\n%s\tfleet\tby hand\tunit\tratio\tbudget\tmet\n", name)
+	for _, r := range results {
+		met := "-"
+		if r.Met != nil {
+			met = map[bool]string{true: "yes", false: "NO"}[*r.Met]
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, number(&r.Value), number(r.Reference), r.Unit, number(r.Ratio), number(r.Budget), met)
+	}
+	return table.Flush()
+}
+
+func number(value *float64) string {
+	if value == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*value, 'f', 2, 64)
+}
+
+func writeJSON(path string, results []Result) error {
+	text, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	if err := renameio.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return nil
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+func mean(values []float64) float64 {
+	var sum float64
+	for _, value := range values {
+		sum += value
+	}
+	return sum / float64(len(values))
+}

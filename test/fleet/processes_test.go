@@ -1,0 +1,54 @@
+package fleet
+
+import (
+	"net"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"testing"
+)
+
+func TestListeners(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.231.8:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := netip.ParseAddrPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := listeners(netip.MustParsePrefix("127.0.231.0/24"))
+	if err != nil || !slices.Equal(found, []netip.AddrPort{want}) {
+		t.Errorf("want %s alone, got %v, %v", want, found, err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	found, err = listeners(netip.MustParsePrefix("127.0.231.0/24"))
+	if err != nil || len(found) != 0 {
+		t.Errorf("nothing listens any more, got %v, %v", found, err)
+	}
+}
+
+func TestStrays(t *testing.T) {
+	f := &Fleet{Home: t.TempDir()}
+	command := exec.Command("sleep", "60")
+	command.Env = []string{"MYRIAD_INSTANCE=" + f.Home + "/platform/hub/etcd-hub"}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	instances, err := f.Instances()
+	if err != nil || len(instances) != 1 || instances["platform/hub/etcd-hub"].PID != command.Process.Pid {
+		t.Errorf("want the marked process alone, got %v, %v", instances, err)
+	}
+	if err := instances["platform/hub/etcd-hub"].Kill(); err != nil {
+		t.Error(err)
+	}
+	if err := command.Wait(); err == nil {
+		t.Error("the process ended by itself, want it killed")
+	}
+	strays, err := f.Strays()
+	if err != nil || len(strays) != 0 {
+		t.Errorf("nothing runs any more, got %v, %v", strays, err)
+	}
+}
