@@ -44,6 +44,8 @@ const (
 	ReasonInvalidOrder     = "InvalidOrder"     // the agent cannot render the order
 	ReasonStaleOrder       = "StaleOrder"       // the hub's order is older than the one on the agent's disk
 	ReasonApplyFailed      = "ApplyFailed"      // the runtime refused the manifest
+	ReasonIdentityBroken   = "IdentityBroken"   // the guest's identity cannot be used; it is never made anew over a guest that exists
+	ReasonStorageFailed    = "StorageFailed"    // the agent cannot write to its directory, for example because the disk is full
 	ReasonVersionPinned    = "VersionPinned"    // spec.version asks for another version than the guest runs; it stays as it is
 	ReasonCellUnreachable  = "CellUnreachable"  // the cell's Lease has expired
 	ReasonLeaseFresh       = "LeaseFresh"       // the cell's agent renews its Lease

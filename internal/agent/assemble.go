@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/myriad-fleet/myriad/internal/agent/bootstrap"
+	"github.com/myriad-fleet/myriad/internal/agent/cell"
+	"github.com/myriad-fleet/myriad/internal/agent/certificates"
+	"github.com/myriad-fleet/myriad/internal/agent/credentials"
+	"github.com/myriad-fleet/myriad/internal/agent/drills"
+	"github.com/myriad-fleet/myriad/internal/agent/guest"
+	"github.com/myriad-fleet/myriad/internal/agent/heartbeat"
+	"github.com/myriad-fleet/myriad/internal/agent/hub"
+	"github.com/myriad-fleet/myriad/internal/agent/identity"
+	"github.com/myriad-fleet/myriad/internal/agent/orders"
+	"github.com/myriad-fleet/myriad/internal/agent/renewal"
+	"github.com/myriad-fleet/myriad/internal/agent/reports"
+)
+
+// agent is the parts of a running agent.
+type agent struct {
+	hub       *hub.Connection
+	orders    *orders.Store
+	reports   *reports.Queue
+	guests    *guest.Reconciler
+	signer    *credentials.Signer
+	cell      *cell.Reporter
+	drills    *drills.Keeper
+	renewer   *renewal.Renewer
+	heartbeat *heartbeat.Heart
+}
+
+// book is the hub as the guests' reconciler sees it: orders as last seen, reports taken at once.
+type book struct {
+	*hub.Connection
+	*reports.Queue
+}
+
+// assemble puts an agent's parts together.
+func assemble(o Options, connection *hub.Connection, store *orders.Store) *agent {
+	a := &agent{hub: connection, orders: store, reports: reports.NewQueue(connection, o.Clock, o.Log)}
+	identities := identity.NewStore(filepath.Join(o.Dir, "identities"), o.Clock)
+	a.guests = guest.New(guest.Options{
+		Runtime: o.Runtime, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
+		Certificates: certificates.NewStore(filepath.Join(o.Dir, "certificates"), o.LeafLifetime, o.Clock),
+		Bootstrap:    bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock),
+		Clock:        o.Clock, Log: o.Log,
+	})
+	a.signer = credentials.New(credentials.Options{
+		Hub: connection, Orders: store, Identities: identities, Clock: o.Clock, Log: o.Log,
+	})
+	a.renewer = renewal.New(renewal.Options{
+		Dir: filepath.Dir(o.Kubeconfig), Cell: o.Cell, Hub: connection, RequestLifetime: o.RequestLifetime,
+		Changed: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
+	})
+	a.drills = drills.New(drills.Options{
+		Hub: connection, Runtime: o.Runtime, InForce: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
+	})
+	a.cell = cell.New(cell.Options{
+		Hub: connection, Runtime: o.Runtime, Orders: store, Versions: o.Versions, AgentVersion: o.Version,
+		Drills: a.drills.Drills, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
+	})
+	a.heartbeat = &heartbeat.Heart{Hub: connection, Holder: holder(), Clock: o.Clock, Log: o.Log}
+	return a
+}
+
+// connect has every part told what it works on.
+func (a *agent) connect() error {
+	err := a.hub.OnControlPlane(
+		func(id string) {
+			a.guests.Enqueue(id)
+			a.reports.Check(id)
+			a.cell.Changed()
+		},
+		a.reports.Check,
+	)
+	if err != nil {
+		return err
+	}
+	if err := a.hub.OnCredential(a.signer.Enqueue); err != nil {
+		return err
+	}
+	return a.hub.OnCell(func(string) {
+		a.drills.Changed()
+		a.cell.Changed()
+	})
+}
+
+// parts are what runs, each until the context ends.
+func (a *agent) parts() []func(context.Context) {
+	return []func(context.Context){
+		a.hub.Run, a.reports.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.heartbeat.Run, a.synced,
+		func(ctx context.Context) { a.guests.Run(ctx, a.orders.IDs) },
+	}
+}
+
+// synced looks at every guest again once it is known which orders the hub does not have.
+func (a *agent) synced(ctx context.Context) {
+	if !a.hub.AwaitSync(ctx) {
+		return
+	}
+	for _, id := range a.orders.IDs() {
+		a.guests.Enqueue(id)
+	}
+	a.cell.Changed()
+}
+
+// holder names this process in the cell's Lease.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s_%s", host, strconv.Itoa(os.Getpid()))
+}

@@ -1,0 +1,191 @@
+// Package cell reports how the cell as a whole is: its capacity, its guests, and those of them that
+// the hub has forgotten.
+package cell
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/agent/orders"
+	"github.com/myriad-fleet/myriad/internal/runtime"
+)
+
+const (
+	// lookAgain is how often the cell is looked at without any event.
+	lookAgain = time.Minute
+	// pause after each report and each try: a burst of new guests makes few reports.
+	pause = time.Second
+)
+
+// Hub holds the Cell and the orders, and takes the report.
+type Hub interface {
+	Cell() *v1alpha1.Cell
+	ControlPlane(id string) (order *v1alpha1.ControlPlane, synced bool)
+	ApplyCell(ctx context.Context, status v1alpha1.CellStatus) error
+}
+
+// Runtime knows what the cell can carry.
+type Runtime interface {
+	Capacity(ctx context.Context) (runtime.Capacity, error)
+}
+
+// Orders are the orders on disk.
+type Orders interface {
+	IDs() []string
+	Get(id string) orders.Order
+}
+
+// Options of a Reporter.
+type Options struct {
+	Hub     Hub
+	Runtime Runtime
+	Orders  Orders
+	// Versions of Kubernetes that the cell can run.
+	Versions func() ([]string, error)
+	// AgentVersion is the version of Myriad that the agent runs.
+	AgentVersion string
+	// Drills in force; false while that is not known.
+	Drills func() ([]v1alpha1.Drill, bool)
+	// Request (PEM) for the agent's next certificate; empty for none.
+	Request func() string
+	Clock   clock.Clock
+	Log     *slog.Logger
+}
+
+// Reporter reports on one cell.
+type Reporter struct {
+	Options
+	changed chan struct{}
+	since   map[string]metav1.Time // when each orphan was first missed
+	failing map[string]bool        // by what was logged, until it works again
+}
+
+// New makes a Reporter; Run makes it report.
+func New(options Options) *Reporter {
+	return &Reporter{Options: options, changed: make(chan struct{}, 1), since: map[string]metav1.Time{}, failing: map[string]bool{}}
+}
+
+// Changed says that there may be something new to report.
+func (r *Reporter) Changed() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// Run reports until the context ends.
+func (r *Reporter) Run(ctx context.Context) {
+	for {
+		again := lookAgain
+		if err := r.Report(ctx); err != nil && ctx.Err() == nil {
+			r.Log.Debug("the cell's status could not be written; it is tried again", "error", err)
+			again = pause
+		}
+		if !r.wait(ctx, nil, pause) || !r.wait(ctx, r.changed, again) {
+			return
+		}
+	}
+}
+
+// wait returns after the pause or when something changed, and false when the context ended.
+func (r *Reporter) wait(ctx context.Context, changed <-chan struct{}, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+	case <-r.Clock.After(pause):
+	}
+	return true
+}
+
+// Report writes the status of the Cell if it differs from what the hub has.
+func (r *Reporter) Report(ctx context.Context) error {
+	cell := r.Hub.Cell()
+	if cell == nil {
+		return nil
+	}
+	status := r.status(ctx, cell)
+	if equality.Semantic.DeepEqual(status, cell.Status) {
+		return nil
+	}
+	return r.Hub.ApplyCell(ctx, status)
+}
+
+// status is what the Cell's should be. What cannot be found out now stays as it is.
+func (r *Reporter) status(ctx context.Context, cell *v1alpha1.Cell) v1alpha1.CellStatus {
+	status := *cell.Status.DeepCopy()
+	status.AgentVersion, status.CertificateRequest = r.AgentVersion, r.Request()
+	if capacity, err := r.Runtime.Capacity(ctx); r.worked("the cell's capacity", err) {
+		status.Zones = capacity
+	}
+	if versions, err := r.Versions(); r.worked("the versions that the cell can run", err) {
+		status.Versions = slices.Sorted(slices.Values(versions))
+	}
+	if drills, known := r.Drills(); known {
+		status.Drills = drills
+	}
+	status.Guests, status.Orphans = r.guests(cell)
+	return status
+}
+
+// guests counts the guests and lists the orphans: those that the hub is known to have no order for.
+func (r *Reporter) guests(cell *v1alpha1.Cell) (int32, []v1alpha1.Orphan) {
+	var guests int32
+	var orphans []v1alpha1.Orphan
+	since := map[string]metav1.Time{}
+	for _, id := range r.Orders.IDs() {
+		order := r.Orders.Get(id)
+		if order.Spec == nil {
+			continue
+		}
+		guests++
+		wanted, synced := r.Hub.ControlPlane(id)
+		if !synced {
+			orphans = append(orphans, reported(cell, id)...)
+			continue
+		}
+		if wanted != nil || order.Entombed {
+			continue
+		}
+		since[id] = r.firstMissed(cell, id)
+		orphans = append(orphans, v1alpha1.Orphan{ID: id, Since: since[id], Order: *order.Spec})
+	}
+	r.since = since
+	return guests, orphans
+}
+
+// firstMissed is when an orphan was first missed: as reported before, or now.
+func (r *Reporter) firstMissed(cell *v1alpha1.Cell, id string) metav1.Time {
+	if since, known := r.since[id]; known {
+		return since
+	}
+	for _, orphan := range reported(cell, id) {
+		return orphan.Since
+	}
+	r.Log.Warn("the hub has no order for a guest that lives here; it keeps running and is reported as an orphan", "guest", id)
+	return metav1.NewTime(r.Clock.Now()).Rfc3339Copy()
+}
+
+func reported(cell *v1alpha1.Cell, id string) []v1alpha1.Orphan {
+	i := slices.IndexFunc(cell.Status.Orphans, func(o v1alpha1.Orphan) bool { return o.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return cell.Status.Orphans[i : i+1]
+}
+
+// worked tells whether something could be found out, and logs once when it could not.
+func (r *Reporter) worked(what string, err error) bool {
+	if err != nil && !r.failing[what] {
+		r.Log.Warn(what+" cannot be found out; what was reported last stays", "error", err)
+	}
+	r.failing[what] = err != nil
+	return err == nil
+}

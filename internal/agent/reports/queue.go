@@ -1,0 +1,130 @@
+// Package reports carries the status of guests to the hub: only the latest, only when it differs
+// from what the hub has, and again until it is written. Nobody waits for it.
+package reports
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+const (
+	// writers bounds how many statuses are written at once.
+	writers = 4
+	// firstRetry and lastRetry bound the pause before a status that could not be written is tried again.
+	firstRetry, lastRetry = 200 * time.Millisecond, 20 * time.Second
+)
+
+// Hub is where reports go.
+type Hub interface {
+	ControlPlane(id string) (*v1alpha1.ControlPlane, bool)
+	ApplyControlPlane(ctx context.Context, id string, status v1alpha1.ControlPlaneStatus) error
+}
+
+// Queue holds the latest status of each guest.
+type Queue struct {
+	hub   Hub
+	log   *slog.Logger
+	queue workqueue.TypedRateLimitingInterface[string]
+
+	mu     sync.Mutex
+	latest map[string]v1alpha1.ControlPlaneStatus
+}
+
+// NewQueue makes a Queue; Run makes it write.
+func NewQueue(hub Hub, clk clock.WithTicker, log *slog.Logger) *Queue {
+	return &Queue{
+		hub: hub, log: log, latest: map[string]v1alpha1.ControlPlaneStatus{},
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
+			workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk}),
+	}
+}
+
+// Report takes the status of a guest, which must not be changed any more.
+func (q *Queue) Report(id string, status v1alpha1.ControlPlaneStatus) {
+	q.mu.Lock()
+	q.latest[id] = status
+	q.mu.Unlock()
+	q.queue.Add(id)
+}
+
+// Check compares what the hub has with the latest report, for when the hub's copy changed.
+func (q *Queue) Check(id string) { q.queue.Add(id) }
+
+// Forget drops what is known of a guest that is gone.
+func (q *Queue) Forget(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.latest, id)
+}
+
+// Run writes until the context ends.
+func (q *Queue) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for q.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	q.queue.ShutDown()
+	all.Wait()
+}
+
+func (q *Queue) next(ctx context.Context) bool {
+	id, shutdown := q.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer q.queue.Done(id)
+	if err := q.write(ctx, id); err != nil {
+		q.log.Debug("a report could not be written; it is tried again", "guest", id, "error", err)
+		q.queue.AddRateLimited(id)
+		return true
+	}
+	q.queue.Forget(id)
+	return true
+}
+
+func (q *Queue) write(ctx context.Context, id string) error {
+	q.mu.Lock()
+	status, known := q.latest[id]
+	q.mu.Unlock()
+	order, _ := q.hub.ControlPlane(id)
+	if !known || order == nil {
+		return nil // the order's coming will call Check
+	}
+	status.Conditions = keepTimes(status.Conditions, order.Status.Conditions)
+	if equality.Semantic.DeepEqual(status, order.Status) {
+		return nil
+	}
+	if err := q.hub.ApplyControlPlane(ctx, id, status); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// keepTimes returns the conditions with the hub's transition times where the status is the same: an
+// agent that has just started does not know since when.
+func keepTimes(conditions, hub []metav1.Condition) []metav1.Condition {
+	kept := make([]metav1.Condition, 0, len(conditions))
+	for _, condition := range conditions {
+		if known := meta.FindStatusCondition(hub, condition.Type); known != nil && known.Status == condition.Status {
+			condition.LastTransitionTime = known.LastTransitionTime
+		}
+		kept = append(kept, condition)
+	}
+	return kept
+}
