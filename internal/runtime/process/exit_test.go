@@ -1,0 +1,79 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+func TestLastError(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		log    string
+		want   string
+	}{
+		"Empty":   {"a silent program", "", ""},
+		"Klog":    {"the last error line of Kubernetes", "I1122 14:56:01.123456   12345 a.go:1] fine\nE1122 14:56:01.123456   12345 run.go:72] \"command failed\" err=\"listen tcp 127.0.0.1:6443: bind: address already in use\"\nI1122 14:56:01.123456   12345 a.go:1] bye\n", `"command failed" err="listen tcp 127.0.0.1:6443: bind: address already in use"`},
+		"Usage":   {"usage text hides nothing", "Error: unknown flag: --foo\nUsage:\n  kube-scheduler [flags]\n\nFlags:\n      --bar int   of a bar\n", "Error: unknown flag: --foo"},
+		"Etcd":    {"etcd's JSON", `{"level":"info","msg":"x"}` + "\n" + `{"level":"fatal","caller":"etcdmain/etcd.go:181","msg":"discovery failed","error":"listen tcp 127.0.0.1:2379: bind: address already in use","stacktrace":"a\nb"}` + "\n", "discovery failed: listen tcp 127.0.0.1:2379: bind: address already in use"},
+		"Panic":   {"a panic, not its stack", "panic: out of luck\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:1 +0x1\n", "panic: out of luck"},
+		"Runtime": {"Go's runtime gives up", "fatal error: runtime: out of memory\n\nruntime stack:\n", "fatal error: runtime: out of memory"},
+		"Slog":    {"Myriad's own daemons", "time=2026-01-01T00:00:00Z level=ERROR msg=\"no hub\" error=x\ntime=2026-01-01T00:00:00Z level=INFO msg=bye\n", `"no hub" error=x`},
+		"Other":   {"else the last line", "starting\nsomething odd\n   indented\n\n", "something odd"},
+		"Long":    {"no novels", "error: " + strings.Repeat("x", 1000), "error: " + strings.Repeat("x", messageBytes-7) + "…"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, lastError([]byte(tc.log))); diff != "" {
+				t.Errorf("%s: lastError(): -want +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func FuzzLastError(f *testing.F) {
+	f.Add([]byte("E1122 14:56:01.1 1 a.go:1] x\n{\"level\":\"error\"}"))
+	f.Fuzz(func(t *testing.T, tail []byte) {
+		if got := lastError(tail); len(got) > messageBytes+len("…") || strings.Contains(got, "\n") {
+			t.Errorf("lastError(): %q", got)
+		}
+	})
+}
+
+func TestDescribe(t *testing.T) {
+	exited, killed := unix.WaitStatus(1<<8), unix.WaitStatus(syscall.SIGKILL)
+	cases := map[string]struct{ reason, got, want string }{
+		"Exit":    {"status, time, message", describeExit(&exited, 2040*time.Millisecond, "boom"), "exit status 1 after 2s: boom"},
+		"Signal":  {"a signal is named", describeExit(&killed, 90*time.Second, ""), "signal: killed after 1m30s"},
+		"Unknown": {"only a parent learns the status", describeExit(nil, time.Hour, "x"), "ended (status unknown: an earlier supervisor started it) after 1h0m0s: x"},
+		"NoExec":  {"noexec", describeStart("/p", &os.PathError{Op: "fork/exec", Path: "/p", Err: syscall.EACCES}), "starting /p: fork/exec /p: permission denied: the file is not executable, or its file system is mounted noexec"},
+		"Disk":    {"disk full", describeStart("/p", syscall.ENOSPC), "starting /p: no space left on device: the disk is full; free some space"},
+		"Else":    {"anything else speaks for itself", describeStart("/p", errors.New("odd")), "starting /p: odd"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, tc.got); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestReadTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("old\nnew\n"), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[int64]string{0: "old\nnew\n", 4: "new\n", 100: "old\nnew\n"} {
+		if got := string(readTail(path, from)); got != want {
+			t.Errorf("readTail(%d): want %q, got %q", from, want, got)
+		}
+	}
+}
