@@ -74,7 +74,9 @@ func parseExpected(list io.Reader) (map[string]bool, error) {
 
 // event is what `go test -json` tells; see 'go doc test2json'.
 type event struct {
-	Action, Package, Test string
+	Action  string `json:"Action"`
+	Package string `json:"Package"`
+	Test    string `json:"Test"`
 }
 
 // check reads the events of one suite and lists its unexpected skips.

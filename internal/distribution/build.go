@@ -90,12 +90,15 @@ func (b *Builder) BuildKubernetes(ctx context.Context, version string) (string, 
 // stamp returns the linker flags that make Kubernetes report its version, as upstream's own
 // build sets them. Without them it calls itself v0.0.0-master. The proxy does not tell the commit.
 func stamp(version *semver.Version) string {
-	flags := linkFlags
+	variables := fmt.Sprintf("gitVersion=v%s gitMajor=%d gitMinor=%d gitTreeState=clean gitCommit=unknown", version, version.Major(), version.Minor())
+	var flags strings.Builder
+	flags.WriteString(linkFlags)
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		flags += fmt.Sprintf(" -X %[1]s.gitVersion=v%[2]s -X %[1]s.gitMajor=%[3]d -X %[1]s.gitMinor=%[4]d -X %[1]s.gitTreeState=clean -X %[1]s.gitCommit=unknown",
-			pkg, version, version.Major(), version.Minor())
+		for variable := range strings.FieldsSeq(variables) {
+			fmt.Fprintf(&flags, " -X %s.%s", pkg, variable)
+		}
 	}
-	return flags
+	return flags.String()
 }
 
 // BuildEtcd compiles the version of etcd that distro/etcd pins where that was not done before,
@@ -155,7 +158,7 @@ func (r recipe) key() (string, error) {
 func (b *Builder) compile(ctx context.Context, plan recipe, name, dir string) error {
 	shown, done := b.Console.begin(name)
 	defer done()
-	b.Console.say("%s: compiling from the Go module proxy", name)
+	b.Console.sayf("%s: compiling from the Go module proxy", name)
 	counter := &counter{activity: shown}
 	for _, output := range plan.outputs {
 		arguments := append([]string{"-trimpath", "-o", filepath.Join(dir, output.name)}, output.arguments...)
@@ -172,7 +175,7 @@ func (b *Builder) compile(ctx context.Context, plan recipe, name, dir string) er
 		return err
 	}
 	done()
-	b.Console.say("%s: compiled in %s", name, shown.elapsed())
+	b.Console.sayf("%s: compiled in %s", name, shown.elapsed())
 	return nil
 }
 
@@ -197,5 +200,5 @@ func (b *Builder) store() store {
 
 // waiting tells that another process does the same work.
 func (b *Builder) waiting(name string) func() {
-	return func() { b.Console.say("%s: another process is making it, waiting", name) }
+	return func() { b.Console.sayf("%s: another process is making it, waiting", name) }
 }

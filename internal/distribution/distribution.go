@@ -70,8 +70,7 @@ func askVersion(ctx context.Context, name, path string) (string, error) {
 	arguments := programs[name].version
 	output, err := exec.CommandContext(ctx, path, arguments...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, failed := errors.AsType[*exec.ExitError](err); failed {
 			output = exit.Stderr
 		}
 		return "", fmt.Errorf("ask %s for its version with %q: %w: %s", path, strings.Join(arguments, " "), err, strings.TrimSpace(string(output)))

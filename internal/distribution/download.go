@@ -56,7 +56,7 @@ func (b *Builder) DownloadKubernetes(ctx context.Context, base, version string) 
 func (b *Builder) fetchAll(ctx context.Context, name string, source *url.URL, version, dir string) error {
 	shown, done := b.Console.begin(name)
 	defer done()
-	b.Console.say("%s: downloading from %s", name, source)
+	b.Console.sayf("%s: downloading from %s", name, source)
 	for _, program := range programsOf(projectKubernetes) {
 		if err := b.fetchProgram(ctx, shown, source.JoinPath(program), filepath.Join(dir, program)); err != nil {
 			return err
@@ -66,7 +66,7 @@ func (b *Builder) fetchAll(ctx context.Context, name string, source *url.URL, ve
 		return err
 	}
 	done()
-	b.Console.say("%s: downloaded in %s", name, shown.elapsed())
+	b.Console.sayf("%s: downloaded in %s", name, shown.elapsed())
 	return nil
 }
 
@@ -156,6 +156,6 @@ type meter struct {
 
 func (m *meter) Write(content []byte) (int, error) {
 	m.bytes += len(content)
-	m.activity.set("%s: %d MiB downloaded", m.name, m.bytes>>20)
+	m.activity.setf("%s: %d MiB downloaded", m.name, m.bytes>>20)
 	return len(content), nil
 }

@@ -84,8 +84,8 @@ func (c *counter) line(line string) {
 		c.complaints = append(c.complaints, line)
 	}
 	if c.compiled == 0 {
-		c.activity.set("%d modules downloaded", c.downloaded)
+		c.activity.setf("%d modules downloaded", c.downloaded)
 		return
 	}
-	c.activity.set("%d packages compiled", c.compiled)
+	c.activity.setf("%d packages compiled", c.compiled)
 }

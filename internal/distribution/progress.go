@@ -25,8 +25,8 @@ type Console struct {
 	Clock    clock.WithTickerAndDelayedExecution
 }
 
-// say writes one whole line.
-func (c Console) say(format string, arguments ...any) {
+// sayf writes one whole line.
+func (c Console) sayf(format string, arguments ...any) {
 	fmt.Fprintf(c.Writer, format+"\n", arguments...)
 }
 
@@ -42,7 +42,7 @@ type activity struct {
 
 // begin starts to show an activity until the returned function, which may be called again, ends it.
 func (c Console) begin(name string) (*activity, func()) {
-	a := &activity{console: c, name: name, start: c.Clock.Now(), status: "starting"}
+	a := &activity{console: c, name: name, start: c.Clock.Now(), status: "working"}
 	interval := lineInterval
 	if c.Terminal {
 		interval = redrawInterval
@@ -70,8 +70,8 @@ func (c Console) begin(name string) (*activity, func()) {
 	})
 }
 
-// set changes what is shown from the next tick on.
-func (a *activity) set(format string, arguments ...any) {
+// setf changes what is shown from the next tick on.
+func (a *activity) setf(format string, arguments ...any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.status = fmt.Sprintf(format, arguments...)
@@ -91,5 +91,5 @@ func (a *activity) show() {
 		fmt.Fprint(a.console.Writer, clearLine+line)
 		return
 	}
-	a.console.say("%s", line)
+	a.console.sayf("%s", line)
 }
