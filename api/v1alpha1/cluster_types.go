@@ -78,12 +78,12 @@ type ClusterSpec struct {
 type ClusterNetwork struct {
 	// PodCIDR is the range of the pods: an IPv4 network of at least 256 addresses.
 	// +kubebuilder:validation:MaxLength=43
-	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self) == cidr(self).masked()",message="podCIDR must be an IPv4 network in its shortest form, for example 10.244.0.0/16"
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).ip().isGlobalUnicast() && cidr(self) == cidr(self).masked()",message="podCIDR must be an IPv4 unicast network in its shortest form (no loopback or link-local one), for example 10.244.0.0/16"
 	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 8)",message="podCIDR must have between 256 and 16,777,216 addresses: a prefix length of 8 to 24, for example 10.244.0.0/16"
 	PodCIDR string `json:"podCIDR"`
 	// ServiceCIDR is the range of the Services: an IPv4 network of 256 to 1,048,576 addresses (kube-apiserver allows no more).
 	// +kubebuilder:validation:MaxLength=43
-	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self) == cidr(self).masked()",message="serviceCIDR must be an IPv4 network in its shortest form, for example 10.96.0.0/16"
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).ip().isGlobalUnicast() && cidr(self) == cidr(self).masked()",message="serviceCIDR must be an IPv4 unicast network in its shortest form (no loopback or link-local one), for example 10.96.0.0/16"
 	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 12)",message="serviceCIDR must have between 256 and 1,048,576 addresses: a prefix length of 12 to 24, for example 10.96.0.0/16"
 	ServiceCIDR string `json:"serviceCIDR"`
 }

@@ -95,7 +95,7 @@ func full(_ Request, cell *Cell) (string, string, bool) {
 }
 
 func noPlainPort(request Request, _ *Cell) (string, string, bool) {
-	return ReasonNoPlainPort, "every plain port of the region's gateways is given away; widen spec.gateway of the Region", request.FreePlainPorts <= 0
+	return ReasonNoPlainPort, "every plain port of the region's gateways is given away; widen spec.gateway of the Region", !request.PlainPortFree
 }
 
 func reserveBroken(request Request, cell *Cell) (string, string, bool) {

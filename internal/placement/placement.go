@@ -21,8 +21,8 @@ type Request struct {
 	Version string
 	// Demand is what the guest takes in each of its zones, in the order of its zones.
 	Demand []Demand
-	// FreePlainPorts of the region's gateways: the guest needs one.
-	FreePlainPorts int
+	// PlainPortFree tells that the region's gateways have a plain port left for the guest.
+	PlainPortFree bool
 }
 
 // Decision is the answer to a Request.

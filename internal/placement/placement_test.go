@@ -25,7 +25,7 @@ func cell(name string, change ...func(*Cell)) *Cell {
 }
 
 func request(change ...func(*Request)) Request {
-	r := Request{Region: "r", Tenant: "team", Kind: "Standard", Version: version, FreePlainPorts: 1,
+	r := Request{Region: "r", Tenant: "team", Kind: "Standard", Version: version, PlainPortFree: true,
 		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}}}
 	for _, apply := range change {
 		apply(&r)
@@ -92,7 +92,7 @@ func TestPlaceRejects(t *testing.T) {
 		"Zones":       {reason: "two zones hold no quorum of three", request: request(zonal), cell: cell("x", func(c *Cell) { delete(c.Zones, "c") }), want: ReasonTooFewZones},
 		"Drill":       {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", func(c *Cell) { c.Zones["c"].Held = true }), want: ReasonTooFewZones},
 		"Full":        {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull},
-		"Ports":       {reason: "nodes and pods could not reach it", request: request(func(r *Request) { r.FreePlainPorts = 0 }), cell: cell("x"), want: ReasonNoPlainPort},
+		"Ports":       {reason: "nodes and pods could not reach it", request: request(func(r *Request) { r.PlainPortFree = false }), cell: cell("x"), want: ReasonNoPlainPort},
 		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
 		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
 		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
@@ -150,5 +150,19 @@ func TestNewCell(t *testing.T) {
 		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("zones count only when both the operator names and the agent reports them (-want +got):\n%s", diff)
+	}
+}
+
+func TestTake(t *testing.T) {
+	c := cell("x")
+	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
+	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
+	c.Take("other", []string{"a"}, request().Demand)
+	want := &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Used: Vector{MilliCPU: 3000, Memory: 3 << 30}, Takeover: map[string]int64{"b": 500, "c": 500}}
+	if diff := cmp.Diff(want, c.Zones["a"]); diff != "" {
+		t.Errorf("each of two Zonal guests leaves half of a lost zone's API server to zone a (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"team": 2, "other": 1}, c.Tenants); diff != "" || c.Guests != 3 {
+		t.Errorf("%d guests; tenants (-want +got):\n%s", c.Guests, diff)
 	}
 }

@@ -1,0 +1,79 @@
+// Package cluster looks after bound Clusters: it writes their order into the cell, tells tenants how
+// their guests are, and removes guests whose Cluster is deleted.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
+)
+
+// clustersAtOnce bounds how many Clusters are reconciled in parallel.
+const clustersAtOnce = 8
+
+// Add adds the controller to the manager. New orders get the given render revision.
+func Add(manager ctrl.Manager, clock clock.PassiveClock, renderRevision int64) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, renderRevision: renderRevision}
+	err := ctrl.NewControllerManagedBy(manager).
+		Named("cluster").
+		WithOptions(controller.Options{MaxConcurrentReconciles: clustersAtOnce}).
+		For(&v1alpha1.Cluster{}).
+		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
+		Watches(&v1alpha1.Cell{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(reachChanged())).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("add controller cluster: %w", err)
+	}
+	return nil
+}
+
+func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
+	controlPlane, ok := object.(*v1alpha1.ControlPlane)
+	if !ok {
+		return nil
+	}
+	reference := controlPlane.Spec.Cluster
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: reference.Namespace, Name: reference.Name}}}
+}
+
+// reachChanged passes when a cell comes, goes, or changes what it can be relied on for.
+func reachChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*v1alpha1.Cell)
+		after, okAfter := e.ObjectNew.(*v1alpha1.Cell)
+		return okBefore && okAfter && (isReachable(before) != isReachable(after) ||
+			!reflect.DeepEqual(before.Status.Orphans, after.Status.Orphans))
+	}}
+}
+
+func isReachable(cell *v1alpha1.Cell) bool {
+	return meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+func (r *reconciler) clustersIn(ctx context.Context, cell client.Object) []reconcile.Request {
+	var clusters v1alpha1.ClusterList
+	if err := r.client.List(ctx, &clusters, client.MatchingFields{index.Cell: cell.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list Clusters of a cell", "cell", cell.GetName())
+		return nil
+	}
+	requests := make([]reconcile.Request, len(clusters.Items))
+	for i := range clusters.Items {
+		requests[i].NamespacedName = client.ObjectKeyFromObject(&clusters.Items[i])
+	}
+	return requests
+}

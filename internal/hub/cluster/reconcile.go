@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/resolve"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
+)
+
+// staleRetry is how long a reconciliation that ran on a stale cache waits for the cache.
+const staleRetry = 50 * time.Millisecond
+
+// reconciler looks after one Cluster:
+//
+//  1. read it, its orders (those that name it: labels alone prove nothing) and its cell;
+//  2. when it is deleted: tombstone its orders, and let go of it once the agents have removed the guest;
+//  3. when its labels do not say what its order says: correct them;
+//  4. when it is bound and has no order: write the order;
+//  5. report how the guest is.
+//
+// A Cluster that is not bound is left to the controller of scheduling.
+type reconciler struct {
+	client         client.Client
+	live           client.Reader
+	clock          clock.PassiveClock
+	renderRevision int64
+}
+
+// subject carries one reconciliation from step to step.
+type subject struct {
+	cluster *v1alpha1.Cluster
+	orders  []v1alpha1.ControlPlane
+	order   *v1alpha1.ControlPlane // the live one of orders
+	booking order.Booking
+	bound   bool
+	cell    *v1alpha1.Cell // nil when it does not exist
+	problem *resolve.Problem
+}
+
+// step of a reconciliation. It is the last one when done is true.
+type step func(context.Context, *subject) (done bool, err error)
+
+// Reconcile looks after the Cluster that the request names.
+func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	s := &subject{cluster: &v1alpha1.Cluster{}}
+	if err := r.client.Get(ctx, request.NamespacedName, s.cluster); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	for _, step := range []step{r.read, r.remove, r.correctLabels, r.writeOrder, r.report} {
+		done, err := step(ctx, s)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: staleRetry}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, fmt.Errorf("reconcile Cluster %s: %w", request.NamespacedName, err)
+		}
+		if done {
+			break
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {
+	var orders v1alpha1.ControlPlaneList
+	if err := r.client.List(ctx, &orders, client.MatchingFields{index.Cluster: client.ObjectKeyFromObject(s.cluster).String()}); err != nil {
+		return false, fmt.Errorf("list orders: %w", err)
+	}
+	s.orders, s.order = orders.Items, order.Live(orders.Items)
+	s.booking, s.bound = order.BookingOf(s.cluster)
+	if s.order != nil {
+		s.booking = order.BookingFor(s.order)
+	}
+	if s.booking.Cell == "" {
+		return false, nil
+	}
+	var cell v1alpha1.Cell
+	if err := r.client.Get(ctx, client.ObjectKey{Name: s.booking.Cell}, &cell); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	s.cell = &cell
+	return false, nil
+}
+
+func (r *reconciler) correctLabels(ctx context.Context, s *subject) (bool, error) {
+	if s.order == nil {
+		return !s.bound, nil
+	}
+	return false, write.Object(ctx, r.client, s.cluster, s.booking.Bind)
+}
+
+// writeOrder of a bound Cluster: its orphan's when the cell reports one of that id, otherwise a
+// new one. A Cluster whose booking turns out to be another guest's goes back to scheduling.
+func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
+	if s.order != nil {
+		return false, nil
+	}
+	if s.cell == nil || s.cell.Spec.Region != s.cluster.Spec.Region {
+		return true, write.Object(ctx, r.client, s.cluster, order.Unbind)
+	}
+	desired, problem, err := r.desiredOrder(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	if s.problem = problem; problem != nil {
+		return false, nil
+	}
+	if err := r.client.Create(ctx, desired); err != nil && !apierrors.IsAlreadyExists(err) {
+		return false, fmt.Errorf("write order %s: %w", client.ObjectKeyFromObject(desired), err)
+	}
+	var written v1alpha1.ControlPlane
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(desired), &written); err != nil {
+		return false, fmt.Errorf("read order %s: %w", client.ObjectKeyFromObject(desired), err)
+	}
+	if !order.BelongsTo(&written, s.cluster) {
+		return true, write.Object(ctx, r.client, s.cluster, order.Unbind)
+	}
+	s.order = &written
+	return false, nil
+}
+
+func (r *reconciler) desiredOrder(ctx context.Context, s *subject) (*v1alpha1.ControlPlane, *resolve.Problem, error) {
+	if orphan := order.Orphan(s.cell, s.booking.ID); orphan != nil && orphan.Order.Cluster.Namespace == s.cluster.Namespace {
+		return order.FromOrphan(s.cluster, s.cell.Name, orphan), nil, nil
+	}
+	if s.cluster.Annotations[v1alpha1.AnnotationAdopt] == s.cell.Name+"/"+s.booking.ID {
+		_, _, problem := order.Adoption(s.cluster, []v1alpha1.Cell{*s.cell})
+		return nil, problem, nil
+	}
+	catalogue, err := r.catalogue(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	resolved, problem := resolve.Cluster(s.cluster.Spec, catalogue)
+	if problem != nil {
+		return nil, problem, nil
+	}
+	return order.New(s.cluster, resolved, s.booking, r.renderRevision), nil, nil
+}
+
+func (r *reconciler) catalogue(ctx context.Context) (resolve.Catalogue, error) {
+	var (
+		regions   v1alpha1.RegionList
+		templates v1alpha1.ClusterTemplateList
+		releases  v1alpha1.ReleaseList
+	)
+	for _, list := range []client.ObjectList{&regions, &templates, &releases} {
+		if err := r.client.List(ctx, list); err != nil {
+			return resolve.Catalogue{}, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	return resolve.Catalogue{Regions: regions.Items, Templates: templates.Items, Releases: releases.Items}, nil
+}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
+)
+
+// report how the guest is in the status of its Cluster.
+func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
+	return true, write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
+		c.Status.ID = s.booking.ID
+		c.Status.Cell = s.booking.Cell
+		c.Status.RejectedCells = nil
+		c.Status.ObservedGeneration = c.Generation
+		if s.order != nil {
+			c.Status.Version = s.order.Status.Version
+			c.Status.Availability = s.order.Spec.Availability
+			c.Status.Endpoint = s.order.Spec.Endpoint.DeepCopy()
+			c.Status.CABundle = s.order.Status.CABundle
+		}
+		for _, condition := range []metav1.Condition{scheduled(s), ready(s)} {
+			condition.ObservedGeneration = c.Generation
+			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
+		}
+		if pinned, ok := versionPinned(s); ok {
+			pinned.ObservedGeneration = c.Generation
+			write.Condition(&c.Status.Conditions, r.clock.Now(), pinned)
+		} else {
+			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionProgressing)
+		}
+	})
+}
+
+func scheduled(s *subject) metav1.Condition {
+	return metav1.Condition{Type: v1alpha1.ConditionScheduled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonBound,
+		Message: fmt.Sprintf("guest %s in cell %s", s.booking.ID, s.booking.Cell)}
+}
+
+// ready is what the cell's agent says of the guest, as long as the cell says anything.
+func ready(s *subject) metav1.Condition {
+	condition := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
+	switch {
+	case s.order == nil:
+		condition.Reason, condition.Message = v1alpha1.ReasonUnscheduled, "the order cannot be written"
+		if s.problem != nil {
+			condition.Reason, condition.Message = s.problem.Reason, s.problem.Message
+		}
+	case s.cell == nil || !isReachable(s.cell):
+		condition.Status, condition.Reason = metav1.ConditionUnknown, v1alpha1.ReasonCellUnreachable
+		condition.Message = fmt.Sprintf("cell %s does not report; the guest runs on without it, but nobody can say how it is", s.booking.Cell)
+	default:
+		reported := meta.FindStatusCondition(s.order.Status.Conditions, v1alpha1.ConditionReady)
+		if reported == nil {
+			condition.Reason, condition.Message = v1alpha1.ReasonCreating, fmt.Sprintf("cell %s has the order and has not reported yet", s.booking.Cell)
+			break
+		}
+		condition.Status, condition.Reason, condition.Message = reported.Status, reported.Reason, reported.Message
+	}
+	return condition
+}
+
+// versionPinned says that a Cluster asks for another version than its order. Changing the version
+// of a guest is the work of a rollout, never of an edit alone.
+func versionPinned(s *subject) (metav1.Condition, bool) {
+	wanted := s.cluster.Spec.Version
+	if s.order == nil || wanted == "" || wanted == s.order.Spec.Version {
+		return metav1.Condition{}, false
+	}
+	return metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonVersionPinned,
+		Message: fmt.Sprintf("spec.version asks for %s, the guest stays on %s: guests are not upgraded by editing the Cluster; set spec.version back to %s",
+			wanted, s.order.Spec.Version, s.order.Spec.Version)}, true
+}
