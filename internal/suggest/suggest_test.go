@@ -51,7 +51,7 @@ func TestNotFound(t *testing.T) {
 }
 
 func TestAmongIsShort(t *testing.T) {
-	var many []string
+	many := make([]string, 0, 1000)
 	for i := range 1000 {
 		many = append(many, "cluster-"+strconv.Itoa(i))
 	}
