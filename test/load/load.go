@@ -69,6 +69,9 @@ type Run struct {
 	watches  []*watch
 	selector string
 
+	stopped sync.Once
+	result  Report
+
 	stopWorkers, stopWatches context.CancelFunc
 	workers, watchers        sync.WaitGroup
 }
@@ -154,8 +157,14 @@ func (r *Run) Settle(ctx context.Context, quiet time.Duration) error {
 }
 
 // Stop ends the load, removes its ConfigMaps, checks what was seen and reports. Requests under way
-// are let finish; the watches get Options.Drain to deliver what was acknowledged.
+// are let finish; the watches get Options.Drain to deliver what was acknowledged. Stopping it again
+// returns the same report.
 func (r *Run) Stop() Report {
+	r.stopped.Do(func() { r.result = r.stop() })
+	return r.result
+}
+
+func (r *Run) stop() Report {
 	r.stopWorkers()
 	r.workers.Wait()
 	ended := r.journal.now()

@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/test/load"
+)
+
+// guest is a cluster of a fleet under test.
+type guest struct {
+	*suite
+	namespace, name string
+	cell, id        string
+}
+
+// create makes a cluster and waits until it is ready. It is deleted after the test.
+func (s *suite) create(t *testing.T, name string, flags ...string) *guest {
+	t.Helper()
+	return s.createIn(t, "default", name, flags...)
+}
+
+func (s *suite) createIn(t *testing.T, namespace, name string, flags ...string) *guest {
+	t.Helper()
+	s.run(t, append([]string{"-n", namespace, "cluster", "create", name, "--wait"}, flags...)...)
+	t.Cleanup(func() { s.deleteCluster(t, namespace, name) })
+	return s.guest(t, namespace, name)
+}
+
+// deleteCluster deletes a cluster, if there is one, and waits until it is gone.
+func (s *suite) deleteCluster(t *testing.T, namespace, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), createBudget)
+	defer cancel()
+	err := s.hub.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &v1alpha1.Cluster{})
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	if _, err := s.Run(ctx, "-n", namespace, "cluster", "delete", name); err != nil {
+		t.Error(err)
+	}
+}
+
+// guest finds out where a cluster is.
+func (s *suite) guest(t *testing.T, namespace, name string) *guest {
+	t.Helper()
+	cluster := s.cluster(t, namespace, name)
+	if cluster.Status.ID == "" || cluster.Status.Cell == "" {
+		t.Fatalf("cluster %s has id %q and cell %q in its status, want both", name, cluster.Status.ID, cluster.Status.Cell)
+	}
+	return &guest{suite: s, namespace: namespace, name: name, cell: cluster.Status.Cell, id: cluster.Status.ID}
+}
+
+func (s *suite) cluster(t *testing.T, namespace, name string) *v1alpha1.Cluster {
+	t.Helper()
+	var cluster v1alpha1.Cluster
+	if err := s.hub.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &cluster); err != nil {
+		t.Fatal(err)
+	}
+	return &cluster
+}
+
+// steady is a Zonal guest of the shared fleet for tests that leave it as they found it.
+var steady struct {
+	once sync.Once
+	*guest
+}
+
+func steadyGuest(t *testing.T) *guest {
+	t.Helper()
+	s := sharedFleet(t)
+	steady.once.Do(func() {
+		s.run(t, "cluster", "create", "steady", "--region", "eu-frankfurt", "--availability", "zonal", "--wait")
+		steady.guest = s.guest(t, "default", "steady")
+	})
+	if steady.guest == nil {
+		t.Fatal("the cluster steady could not be created")
+	}
+	steady.healthy(t, nil)
+	return steady.guest
+}
+
+// directory of the guest's processes below the home, as Instance begins.
+func (g *guest) directory() string { return "cells/" + g.cell + "/runtime/" + g.id + "/" }
+
+// processes of the guest by Instance.
+func (g *guest) processes(t *testing.T) map[string]int {
+	t.Helper()
+	return g.pids(t, g.directory())
+}
+
+// sameProcesses fails the test when a process of the guest has been restarted since.
+func (g *guest) sameProcesses(t *testing.T, before map[string]int, what string) {
+	t.Helper()
+	if diff := cmp.Diff(before, g.processes(t)); diff != "" {
+		t.Errorf("%s: processes of cluster %s differ (-before +after):\n%s", what, g.name, diff)
+	}
+}
+
+func (g *guest) controlPlane(ctx context.Context) (*v1alpha1.ControlPlane, error) {
+	var plane v1alpha1.ControlPlane
+	key := client.ObjectKey{Namespace: v1alpha1.CellNamespace(g.cell), Name: g.id}
+	return &plane, g.hub.Get(ctx, key, &plane)
+}
+
+// restarts of the guest's components so far, by name.
+func (g *guest) restarts(t *testing.T) map[string]int32 {
+	t.Helper()
+	plane, err := g.controlPlane(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restarts := map[string]int32{}
+	for _, component := range plane.Status.Components {
+		restarts[component.Name] = component.Restarts
+	}
+	return restarts
+}
+
+// healthy waits until all components are ready and have been restarted as often as said at least.
+func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
+	t.Helper()
+	eventually(t, healBudget, "every component of cluster "+g.name+" to be ready", func(ctx context.Context) (string, bool) {
+		plane, err := g.controlPlane(ctx)
+		if err != nil {
+			return err.Error(), false
+		}
+		var missing []string
+		for _, component := range plane.Status.Components {
+			if !component.Ready || component.Restarts < restarts[component.Name] {
+				missing = append(missing, fmt.Sprintf("%s (ready: %t, restarts: %d, last exit: %s)", component.Name, component.Ready, component.Restarts, component.LastExit))
+			}
+		}
+		ready := meta.IsStatusConditionTrue(plane.Status.Conditions, v1alpha1.ConditionReady)
+		return fmt.Sprintf("ready: %t, waiting for %s", ready, strings.Join(missing, ", ")), ready && len(missing) == 0
+	})
+}
+
+// load puts a steady load on the guest, through its gateway, until the test ends or Stop.
+func (g *guest) load(t *testing.T, seed uint64) *load.Run {
+	t.Helper()
+	config, err := g.Guest(t.Context(), g.name, "-n", g.namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := load.Start(t.Context(), config, load.Options{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Stop() })
+	return run
+}
+
+// quiet waits until the load has had no failed request for 2 s.
+func quiet(t *testing.T, run *load.Run) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), healBudget)
+	defer cancel()
+	if err := run.Settle(ctx, 2*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// stop ends a load and logs what it saw.
+func stop(t *testing.T, run *load.Run) load.Report {
+	t.Helper()
+	report := run.Stop()
+	summary := report
+	summary.Failures = summary.Failures[:min(10, len(summary.Failures))]
+	text, err := json.MarshalIndent(summary, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("load, first failures: %s", text)
+	if rate := 50.0; report.Rate < rate/2 {
+		t.Errorf("only %.0f requests a second were sent; want %.0f, and half of it under faults: the load proves too little", report.Rate, rate)
+	}
+	return report
+}
+
+// gone fails the test when anything of the guest is left: an order, processes, files.
+func (g *guest) gone(t *testing.T) {
+	t.Helper()
+	if _, err := g.controlPlane(t.Context()); !apierrors.IsNotFound(err) {
+		t.Errorf("the order of deleted cluster %s is left: %v", g.name, err)
+	}
+	if left := g.processes(t); len(left) > 0 {
+		t.Errorf("processes of deleted cluster %s are left: %v", g.name, left)
+	}
+	err := filepath.WalkDir(filepath.Join(g.Home, "cells", g.cell), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.Contains(entry.Name(), g.id) {
+			t.Errorf("a file of deleted cluster %s is left: %s", g.name, path)
+		}
+		return nil // what went away meanwhile is not left
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"context"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// writesBackBudget in seconds after kill -9 of one process.
+const writesBackBudget = 5
+
+// TestEveryProcessOfAGuestMayDie kills each process of a Zonal guest in turn.
+func TestEveryProcessOfAGuestMayDie(t *testing.T) {
+	g := steadyGuest(t)
+	run := g.load(t, 201)
+	quiet(t, run)
+	for _, instance := range slices.Sorted(maps.Keys(g.processes(t))) {
+		component := path.Base(instance)
+		restarts := g.restarts(t)
+		restarts[component]++
+		run.Mark(component)
+		g.kill(t, instance)
+		g.healthy(t, restarts)
+		quiet(t, run)
+	}
+	report := stop(t, run)
+	if err := report.Consistent(); err != nil {
+		t.Error(err)
+	}
+	if len(report.Marks) != 10 {
+		t.Errorf("a Zonal guest has 3 etcds, 3 API servers, 2 controller managers and 2 schedulers; %d processes were killed", len(report.Marks))
+	}
+	for _, mark := range report.Marks {
+		if mark.WritesBackSeconds > writesBackBudget {
+			t.Errorf("after kill -9 of %s writes are back within %.1fs, want %ds", mark.Name, mark.WritesBackSeconds, writesBackBudget)
+		}
+		if mark.Failed > 0 && !strings.HasPrefix(mark.Name, "etcd") && !strings.HasPrefix(mark.Name, "kube-apiserver") {
+			t.Errorf("kill -9 of %s serves nobody's requests, but %d failed", mark.Name, mark.Failed)
+		}
+	}
+}
+
+// TestEachGatewayMayDie kills the gateways of a region in turn.
+func TestEachGatewayMayDie(t *testing.T) {
+	g := steadyGuest(t)
+	before := g.processes(t)
+	run := g.load(t, 202)
+	quiet(t, run)
+	for _, gateway := range []string{"gateway-1", "gateway-2"} {
+		run.Mark(gateway)
+		g.kill(t, "platform/gateway-eu-frankfurt/"+gateway)
+		quiet(t, run)
+	}
+	report := stop(t, run)
+	if err := report.Consistent(); err != nil {
+		t.Error(err)
+	}
+	for _, mark := range report.Marks {
+		if mark.WritesBackSeconds > writesBackBudget {
+			t.Errorf("after kill -9 of %s writes are back within %.1fs, want %ds", mark.Name, mark.WritesBackSeconds, writesBackBudget)
+		}
+	}
+	g.sameProcesses(t, before, "kill -9 of the gateways")
+}
+
+// TestHubAndAgentMayDie kills everything that manages guests and serves none of their requests:
+// guests must not notice.
+func TestHubAndAgentMayDie(t *testing.T) {
+	g := steadyGuest(t)
+	before := g.processes(t)
+	run := g.load(t, 203)
+	quiet(t, run)
+	for _, instance := range []string{
+		"platform/controllers/hub",
+		"platform/hub/kube-controller-manager-hub",
+		"platform/hub/kube-apiserver-hub",
+		"platform/hub/etcd-hub",
+		"platform/cell-fra-1/agent",
+		"platform/cell-fra-1/supervisor",
+	} {
+		run.Mark(path.Base(instance))
+		g.kill(t, instance)
+	}
+	run.Mark("supervisor of the platform")
+	supervisor, err := g.Supervisor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	run.Mark("myriad up")
+	g.mustUp(t, "--no-hello")
+	g.healthy(t, nil)
+	quiet(t, run)
+	if err := stop(t, run).Flawless(); err != nil {
+		t.Error(err)
+	}
+	g.sameProcesses(t, before, "kill -9 of hub, agent and supervisors")
+
+	// The supervisors that came back have adopted what runs: they heal it.
+	restarts := g.restarts(t)
+	restarts["kube-scheduler-a"]++
+	g.kill(t, g.directory()+"kube-scheduler-a")
+	g.healthy(t, restarts)
+}
+
+// TestGuestHealsWithoutHubAndAgent: the cell's supervisor needs neither to restart what dies.
+func TestGuestHealsWithoutHubAndAgent(t *testing.T) {
+	g := steadyGuest(t)
+	supervisor, err := g.Supervisor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor.Kill(); err != nil { // so that nothing brings hub and agent back
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), upBudget)
+		defer cancel()
+		if err := g.up(ctx, "--no-hello"); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, instance := range []string{"platform/cell-fra-1/agent", "platform/controllers/hub", "platform/hub/kube-apiserver-hub", "platform/hub/etcd-hub"} {
+		g.killOnly(t, instance)
+	}
+	g.kill(t, g.directory()+"kube-apiserver-a")
+	g.kill(t, g.directory()+"etcd-b")
+}

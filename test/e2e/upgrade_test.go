@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestUpgradeRestartsNoGuest brings up a fleet of an older build, whose newest render revision is 1,
+// and then the present one over it, whose defaults differ.
+func TestUpgradeRestartsNoGuest(t *testing.T) {
+	s := ownFleet(t)
+	present := s.Binary
+	s.Binary = buildOld(t)
+	s.mustUp(t, "--no-hello")
+	g := s.create(t, "veteran", "--region", "eu-frankfurt", "--availability", "zonal")
+	g.wantRevision(t, 1)
+	before, agent := g.processes(t), s.pids(t, "platform/cell-fra-1/agent")
+	run := g.load(t, 301)
+	quiet(t, run)
+
+	run.Mark("upgrade")
+	s.Binary = present
+	s.mustUp(t, "--no-hello")
+	if s.pids(t, "platform/cell-fra-1/agent")["platform/cell-fra-1/agent"] == agent["platform/cell-fra-1/agent"] {
+		t.Error("the agent is still that of the old build: nothing was upgraded")
+	}
+	recruit := s.create(t, "recruit", "--region", "eu-frankfurt")
+	recruit.wantRevision(t, 2)
+	quiet(t, run)
+	if err := stop(t, run).Flawless(); err != nil {
+		t.Error(err)
+	}
+	g.wantRevision(t, 1)
+	g.sameProcesses(t, before, "the upgrade")
+}
+
+// buildOld builds the myriad command as it was before render revision 2.
+func buildOld(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "myriad")
+	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-X github.com/myriad-fleet/myriad/internal/controlplane.latestRevision=1",
+		"-o", binary, "github.com/myriad-fleet/myriad/cmd/myriad")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("building an older myriad: %v\n%s", err, output)
+	}
+	return binary
+}
+
+func (g *guest) wantRevision(t *testing.T, want int64) {
+	t.Helper()
+	plane, err := g.controlPlane(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plane.Spec.RenderRevision != want {
+		t.Errorf("cluster %s is pinned to render revision %d, want %d", g.name, plane.Spec.RenderRevision, want)
+	}
+}

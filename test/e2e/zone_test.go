@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+)
+
+// TestZoneFailure fails the zones of a Zonal guest in turn under load. Nothing that was acknowledged
+// may be lost, writes must be back in time, and the zone must heal by itself.
+func TestZoneFailure(t *testing.T) {
+	const killBudget, hangBudget = 5 * time.Second, 10 * time.Second
+	cases := []struct {
+		zone, mode string
+		budget     time.Duration
+		always     bool
+	}{
+		{"a", "kill", killBudget, true},
+		{"b", "hang", hangBudget, true},
+		{"b", "kill", killBudget, false},
+		{"c", "kill", killBudget, false},
+		{"a", "hang", hangBudget, false},
+		{"c", "hang", hangBudget, false},
+	}
+	for i, tc := range cases {
+		if !tc.always && !full() {
+			continue
+		}
+		t.Run(tc.mode+"-"+tc.zone, func(t *testing.T) {
+			g := steadyGuest(t)
+			t.Cleanup(func() { g.run(t, "zone", "restore", g.cell, tc.zone) })
+			run := g.load(t, uint64(100+i))
+			quiet(t, run)
+			run.Mark("fail")
+			g.run(t, "zone", "fail", g.cell, tc.zone, "--mode", tc.mode)
+			quiet(t, run)
+			run.Mark("restore")
+			g.run(t, "zone", "restore", g.cell, tc.zone)
+			g.healthy(t, nil)
+			quiet(t, run)
+
+			report := stop(t, run)
+			if err := report.Consistent(); err != nil {
+				t.Error(err)
+			}
+			for _, mark := range report.Marks {
+				if mark.WritesBackSeconds > tc.budget.Seconds() {
+					t.Errorf("after %q writes are back within %.1fs, want %s", mark.Name, mark.WritesBackSeconds, tc.budget)
+				}
+			}
+		})
+	}
+}
