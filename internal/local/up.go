@@ -51,6 +51,7 @@ type up struct {
 //  5. controllers of the hub
 //  6. gateways and cells: credentials, processes
 //  7. wait until every cell is Ready and every gateway listens
+//  8. wait for the guests that were there before: what the hub says of them may be from before a reboot
 func Up(ctx context.Context, options UpOptions) (*Home, error) {
 	home, err := createHome(options.Home)
 	if err != nil {
@@ -73,6 +74,7 @@ func Up(ctx context.Context, options UpOptions) (*Home, error) {
 		{"controllers of the hub", u.startControllers},
 		{"gateways and cells", u.startDaemons},
 		{"waiting for cells and gateways", u.waitFleet},
+		{"waiting for the guests that were there before", u.waitGuests},
 	}
 	for _, step := range steps {
 		options.Report("%s", step.what)

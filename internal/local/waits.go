@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ import (
 const (
 	// fleetDeadline bounds how long cells and gateways may take after their start.
 	fleetDeadline = 2 * time.Minute
+	// guestsDeadline bounds the wait for guests to be back after a reboot: two start at once on two
+	// cores, each in about 5 s. What takes longer goes on by itself.
+	guestsDeadline = 3 * time.Minute
 	// hopelessRestarts of one component end a wait early: it will not come up by waiting.
 	hopelessRestarts = 5
 )
@@ -126,6 +130,47 @@ func (u *up) waitGateway(ctx context.Context, region *v1alpha1.Region) error {
 	})
 	if err != nil {
 		return fmt.Errorf("gateway of %s does not listen on %s: %w; its log is %s", region.Name, address, err, u.home.daemonLog(gatewayID(region.Name), "gateway-1"))
+	}
+	return nil
+}
+
+// waitGuests waits until every guest of the cells has its components back. A guest that stays ill
+// is reported and is no error: the fleet is up all the same.
+func (u *up) waitGuests(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, guestsDeadline)
+	defer cancel()
+	for _, cell := range u.cells {
+		supervisor := process.NewClient(u.home.RuntimeDir(cell.Name))
+		ids, err := supervisor.List(ctx)
+		if err != nil {
+			return fmt.Errorf("cell %s: list guests: %w", cell.Name, err)
+		}
+		for _, id := range ids {
+			if err := waitGuest(ctx, supervisor, id); err != nil {
+				u.Report("cell %s: guest %s is not back yet, see 'myriad cluster list': %v", cell.Name, id, err)
+			}
+		}
+	}
+	return nil
+}
+
+// waitGuest waits for every component that no drill or freeze holds.
+func waitGuest(ctx context.Context, supervisor *process.Client, id string) error {
+	var missing string
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		seen, err := supervisor.Observe(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		seen.Components = slices.DeleteFunc(seen.Components, func(c runtime.Component) bool { return c.State == runtime.Held })
+		var hopeless bool
+		if missing, hopeless = unready(seen); hopeless {
+			return false, errors.New(missing)
+		}
+		return missing == "", nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", missing, err)
 	}
 	return nil
 }
