@@ -55,6 +55,9 @@ func (r *renderer) apiServer(c *Component) error {
 	c.Size, c.StopSeconds = r.Order.Size.APIServer, apiServerStopSeconds
 	c.After = []string{InstanceName(Etcd, c.Zone)}
 	c.Args = r.apiServerArgs(c)
+	if percent := r.defaults.apiServerGOGC; percent != 0 {
+		c.Env = []string{"GOGC=" + strconv.Itoa(percent)}
+	}
 	c.Files = []File{
 		identityFile(clusterCAFile, true),
 		identityFile(frontProxyCAFile, true),

@@ -7,7 +7,13 @@ const controllerManagerStopSeconds = 15
 // zone dies whole and its twin in another zone takes over.
 func (r *renderer) controllerManager(c *Component) error {
 	c.Size, c.StopSeconds = r.Order.Size.ControllerManager, controllerManagerStopSeconds
-	c.Args = append(r.clientArgs(c, ControllerManagerPort), "--use-service-account-credentials=true")
+	c.Args = append(r.clientArgs(c, ControllerManagerPort),
+		"--use-service-account-credentials=true",
+		// At its start it asks for a service account and a token per controller. With the default of
+		// 20 requests/s that takes 5 s, and as long until a new guest has its default ServiceAccount.
+		"--kube-api-qps=100",
+		"--kube-api-burst=200",
+	)
 	if r.Profile == Hub {
 		// The fleet's own API has no workloads: namespaces must end, and what is owned must follow.
 		c.Args = append(c.Args, "--controllers=namespace-controller,garbage-collector-controller")

@@ -54,7 +54,9 @@ func (r *renderer) etcdArgs(c *Component) []string {
 		"--advertise-client-urls=" + httpsURL(c.Host, EtcdClientPort),
 		"--listen-peer-urls=" + httpsURL(bind, EtcdPeerPort),
 		"--initial-advertise-peer-urls=" + httpsURL(c.Host, EtcdPeerPort),
-		"--listen-metrics-urls=" + httpsURL(bind, EtcdMetricsPort),
+		// Metrics and health. Left on the client port, HTTP would share its connections with gRPC,
+		// which etcd warns of.
+		"--listen-client-http-urls=" + httpsURL(bind, EtcdMetricsPort),
 		"--initial-cluster=" + r.initialCluster(),
 		"--initial-cluster-state=new",
 		"--initial-cluster-token=" + r.Order.ID,

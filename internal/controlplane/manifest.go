@@ -72,9 +72,9 @@ type File struct {
 	Path string `json:"path"`
 	// Content, literal or filled in from From.
 	Content []byte `json:"content,omitempty"`
-	// From names secret material that the agent fills in before it hands the manifest to the
-	// runtime: a file of the guest's pki.Identity, or CertificateFile/CertificateKey of one of the
-	// component's certificates.
+	// From names secret material that the agent fills in (Resolve) before it hands the manifest to
+	// the runtime: a file of the guest's pki.Identity, CertificateFile or CertificateKey of one of
+	// the component's certificates, or EncryptionConfigFile.
 	From string `json:"from,omitempty"`
 	// Live files are read again by the program itself when they change, the others need a restart.
 	Live bool `json:"live,omitempty"`

@@ -8,8 +8,10 @@ import (
 
 // Instance is one component of a control plane before it has an address.
 type Instance struct {
+	// Name is InstanceName of Kind and Zone.
 	Name string
 	Kind Kind
+	// Zone that it dies and lives with.
 	Zone string
 }
 

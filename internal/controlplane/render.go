@@ -69,25 +69,19 @@ func (r *renderer) component(instance Instance) (Component, error) {
 		r.etcd(&component)
 		return component, nil
 	}
-	component.Version, component.Env, component.Stopped = r.Order.Version, r.env(), r.Frozen
+	component.Version, component.Stopped = r.Order.Version, r.Frozen
+	var err error
 	switch instance.Kind {
 	case APIServer:
-		return component, r.apiServer(&component)
+		err = r.apiServer(&component)
 	case ControllerManager:
-		return component, r.controllerManager(&component)
+		err = r.controllerManager(&component)
 	case Scheduler:
-		return component, r.scheduler(&component)
+		err = r.scheduler(&component)
 	default:
-		return Component{}, fmt.Errorf("unknown kind %q", instance.Kind)
+		err = fmt.Errorf("unknown kind %q", instance.Kind)
 	}
-}
-
-// env of the Kubernetes components. etcd's heap is too small to gain from it.
-func (r *renderer) env() []string {
-	if r.defaults.goGC == 0 {
-		return nil
-	}
-	return []string{"GOGC=" + strconv.Itoa(r.defaults.goGC)}
+	return component, err
 }
 
 // zonal says that components have twins in other zones.
