@@ -19,6 +19,7 @@ import (
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -85,7 +86,10 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return fmt.Errorf("run the hub: %w", err)
 	}
-	manager, err := newManager(options)
+	logger := logr.FromSlogHandler(options.Log.Handler())
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	manager, err := newManager(options, logger)
 	if err != nil {
 		return fmt.Errorf("run the hub: %w", err)
 	}
@@ -132,7 +136,7 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-func newManager(options Options) (ctrl.Manager, error) {
+func newManager(options Options, logger logr.Logger) (ctrl.Manager, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -143,7 +147,7 @@ func newManager(options Options) (ctrl.Manager, error) {
 	}
 	manager, err := ctrl.NewManager(options.Config, ctrl.Options{
 		Scheme:                        scheme,
-		Logger:                        logr.FromSlogHandler(options.Log.Handler()),
+		Logger:                        logger,
 		Cache:                         cacheOptions(),
 		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
 		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},

@@ -1,0 +1,134 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+func (f *fleet) awaitTombstone(order *v1alpha1.ControlPlane) {
+	f.t.Helper()
+	f.eventually("wait for the tombstone of "+order.Name, func(ctx context.Context) error {
+		if err := f.api.Get(ctx, client.ObjectKeyFromObject(order), order); err != nil {
+			return err
+		}
+		if order.Spec.Tombstone == nil || order.Spec.Tombstone.ID != order.Name {
+			return fmt.Errorf("tombstone %v", order.Spec.Tombstone)
+		}
+		return nil
+	})
+}
+
+// removed reports, as an agent would, that nothing is left of a guest.
+func (f *fleet) removed(order *v1alpha1.ControlPlane) {
+	f.t.Helper()
+	f.report(order, func(c *v1alpha1.ControlPlane) {
+		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionDeleted, Status: metav1.ConditionTrue, Reason: "Removed"})
+	})
+}
+
+func TestDeleteWaitsForTheAgent(t *testing.T) {
+	f := newFleet(t)
+	cell := f.cell("c1")
+	cluster := f.cluster(f.namespace("team"), "prod")
+	order := f.order(cluster)
+	f.delete(cluster)
+	f.awaitTombstone(order)
+	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, cell.Name)
+
+	f.renew(cell, time.Now(), 1)
+	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCellUnreachable)
+	if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(order), order); err != nil || !order.DeletionTimestamp.IsZero() {
+		t.Errorf("the order of an unreachable cell must stay: %v, deleted %v", err, order.DeletionTimestamp)
+	}
+
+	f.renew(cell, time.Now(), 40)
+	f.removed(order)
+	f.awaitGone(order)
+	f.awaitGone(cluster)
+}
+
+func TestCreateAgainUnderTheSameName(t *testing.T) {
+	f := newFleet(t)
+	f.cell("c1")
+	namespace := f.namespace("team")
+	first := f.cluster(namespace, "prod")
+	old := f.order(first)
+	f.delete(first)
+	f.awaitTombstone(old)
+	f.removed(old)
+	f.awaitGone(first)
+	next := f.order(f.cluster(namespace, "prod"))
+	if next.Name == old.Name {
+		t.Errorf("the new guest has the old one's id %s", old.Name)
+	}
+}
+
+// TestDeleteWhileCreating deletes Clusters at once, once they are bound, and once their order is
+// written: each must end with nothing left over.
+func TestDeleteWhileCreating(t *testing.T) {
+	f := newFleet(t)
+	f.cell("c1")
+	namespace := f.namespace("team")
+	stop := f.agent()
+	defer stop()
+	var clusters []*v1alpha1.Cluster
+	for i := range 21 {
+		cluster := f.cluster(namespace, fmt.Sprintf("c%d", i))
+		switch i % 3 {
+		case 1:
+			f.eventually("wait for the bind", func(ctx context.Context) error {
+				if err := f.api.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil {
+					return err
+				}
+				if cluster.Labels[v1alpha1.LabelID] == "" {
+					return errors.New("is not bound")
+				}
+				return nil
+			})
+		case 2:
+			f.order(cluster)
+		}
+		f.delete(cluster)
+		clusters = append(clusters, cluster)
+	}
+	for _, cluster := range clusters {
+		f.awaitGone(cluster)
+	}
+	if orders := f.orders(); len(orders) > 0 {
+		t.Errorf("%d orders are left over, the first %s for %s", len(orders), orders[0].Name, orders[0].Spec.Cluster.Name)
+	}
+}
+
+// agent removes what is tombstoned in the region, until stop is called.
+func (f *fleet) agent() (stop func()) {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(poll)
+		defer ticker.Stop()
+		for ; ctx.Err() == nil; <-ticker.C {
+			var list v1alpha1.ControlPlaneList
+			if err := f.api.List(ctx, &list, client.MatchingLabels{v1alpha1.LabelRegion: f.name}); err != nil {
+				continue
+			}
+			for i := range list.Items {
+				if order := &list.Items[i]; order.Spec.Tombstone != nil {
+					meta.SetStatusCondition(&order.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionDeleted, Status: metav1.ConditionTrue, Reason: "Removed"})
+					// Whoever lost a race tries again in the next round.
+					_ = f.api.Status().Update(ctx, order)
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-ended }
+}
