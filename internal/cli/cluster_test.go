@@ -299,3 +299,36 @@ func TestClusterDeleteWithoutWaiting(t *testing.T) {
 		t.Errorf("waited %d times, said %q", f.clock.waits, f.out.String())
 	}
 }
+
+func TestWaitIgnoresStaleStatus(t *testing.T) {
+	stale := hello()
+	stale.Generation = 2
+	stale.Status.ObservedGeneration = 1
+	f := newFixture(t, interceptor.Funcs{}, stale)
+	f.want(exitNotReady, "cluster", "wait", "hello", "--timeout", "1s")
+	if want := "waiting for the hub to look at it"; !strings.Contains(f.err.String(), want) {
+		t.Errorf("a status of an older spec says nothing of this one: %s", f.err.String())
+	}
+}
+
+func TestDeleteSparesTheNextOfItsName(t *testing.T) {
+	first := hello()
+	first.UID = "first"
+	var condition *metav1.Preconditions
+	f := newFixture(t, interceptor.Funcs{
+		// The cluster is gone and made anew by somebody else before the wait looks again.
+		Delete: func(ctx context.Context, hub client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			condition = (&client.DeleteOptions{}).ApplyOptions(options).Preconditions
+			if err := hub.Delete(ctx, object); err != nil {
+				return err
+			}
+			second := hello()
+			second.UID = "second"
+			return hub.Create(ctx, second)
+		},
+	}, first)
+	f.want(exitOK, "cluster", "delete", "hello")
+	if condition == nil || condition.UID == nil || *condition.UID != "first" {
+		t.Errorf("deleted with the precondition %v: it must name the cluster that was looked at", condition)
+	}
+}
