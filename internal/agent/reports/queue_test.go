@@ -1,0 +1,125 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+const id = "abcdefghij"
+
+type fakeHub struct {
+	mu     sync.Mutex
+	order  *v1alpha1.ControlPlane
+	fail   int // that many writes
+	writes int
+}
+
+func (f *fakeHub) ControlPlane(string) (*v1alpha1.ControlPlane, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.order.DeepCopy(), true
+}
+
+func (f *fakeHub) ApplyControlPlane(_ context.Context, _ string, status v1alpha1.ControlPlaneStatus) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail > 0 {
+		f.fail--
+		return errors.New("the hub is away")
+	}
+	f.writes++
+	f.order.Status = status
+	return nil
+}
+
+func newQueue(hub Hub) *Queue { return NewQueue(hub, clock.RealClock{}, slog.New(slog.DiscardHandler)) }
+
+func statusSince(status metav1.ConditionStatus, since time.Time) v1alpha1.ControlPlaneStatus {
+	return v1alpha1.ControlPlaneStatus{Conditions: []metav1.Condition{{
+		Type: v1alpha1.ConditionReady, Status: status, Reason: "R", LastTransitionTime: metav1.NewTime(since),
+	}}}
+}
+
+func TestWrite(t *testing.T) {
+	early := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	late := early.Add(time.Hour)
+	hubHas := func(status v1alpha1.ControlPlaneStatus) *v1alpha1.ControlPlane {
+		return &v1alpha1.ControlPlane{Status: status}
+	}
+	cases := map[string]struct {
+		reason string
+		order  *v1alpha1.ControlPlane
+		report v1alpha1.ControlPlaneStatus
+		writes int
+		since  time.Time
+	}{
+		"New":       {"the hub has nothing", hubHas(v1alpha1.ControlPlaneStatus{}), statusSince("True", late), 1, late},
+		"Same":      {"the hub knows already", hubHas(statusSince("True", early)), statusSince("True", early), 0, early},
+		"Restarted": {"an agent that has just started does not know since when", hubHas(statusSince("True", early)), statusSince("True", late), 0, early},
+		"Changed":   {"a new status has a new time", hubHas(statusSince("False", early)), statusSince("True", late), 1, late},
+		"NoOrder":   {"there is nowhere to write to", nil, statusSince("True", late), 0, time.Time{}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			hub := &fakeHub{order: c.order}
+			q := newQueue(hub)
+			q.Report(id, c.report)
+			if err := q.write(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			if hub.writes != c.writes {
+				t.Errorf("%s: %d writes, want %d", c.reason, hub.writes, c.writes)
+			}
+			if hub.order != nil && !hub.order.Status.Conditions[0].LastTransitionTime.Time.Equal(c.since) {
+				t.Errorf("%s: since %s, want %s", c.reason, hub.order.Status.Conditions[0].LastTransitionTime, c.since)
+			}
+		})
+	}
+}
+
+// TestAgain: a report that could not be written is written when the hub is back, and one that the hub
+// lost is written once more.
+func TestAgain(t *testing.T) {
+	hub := &fakeHub{order: &v1alpha1.ControlPlane{}, fail: 2}
+	q := newQueue(hub)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { q.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+
+	q.Report(id, statusSince("True", time.Now()))
+	await(t, func() bool { return hub.count() == 1 })
+	hub.mu.Lock()
+	hub.order.Status = v1alpha1.ControlPlaneStatus{}
+	hub.mu.Unlock()
+	q.Check(id)
+	await(t, func() bool { return hub.count() == 2 })
+}
+
+func (f *fakeHub) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.writes
+}
+
+func await(t *testing.T, met func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); !met(); {
+		select {
+		case <-deadline:
+			t.Fatal("did not happen within 10 s")
+		case <-tick.C:
+		}
+	}
+}
