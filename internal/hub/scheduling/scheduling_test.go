@@ -1,0 +1,130 @@
+package scheduling
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
+)
+
+// indexer lets index.Add add its fields to a fake client.
+type indexer struct{ builder *fake.ClientBuilder }
+
+func (i indexer) IndexField(_ context.Context, object client.Object, field string, value client.IndexerFunc) error {
+	i.builder.WithIndex(object, field, value)
+	return nil
+}
+
+// region r with one cell and that many plain ports.
+func region(t *testing.T, ports int32, funcs interceptor.Funcs, clusters ...client.Object) (*reconciler, client.Client) {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	ten := v1alpha1.ZoneCapacity{Name: "a", CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi")}
+	objects := append(clusters,
+		&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: v1alpha1.RegionSpec{Gateway: v1alpha1.RegionGateway{FirstPlainPort: 20000, LastPlainPort: 20000 + ports - 1}}},
+		&v1alpha1.ClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: "standard"}, Spec: v1alpha1.ClusterTemplateSpec{Version: "v1.36.3", Availability: v1alpha1.Single}},
+		&v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.36.3"}},
+		&v1alpha1.Cell{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.CellSpec{Region: "r", Zones: []string{"a"}}, Status: v1alpha1.CellStatus{
+			Versions: []string{"v1.36.3"}, Zones: []v1alpha1.ZoneCapacity{ten},
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}}})
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.Cluster{}).WithInterceptorFuncs(funcs)
+	if err := index.Add(t.Context(), indexer{builder}); err != nil {
+		t.Fatal(err)
+	}
+	api := builder.Build()
+	return &reconciler{client: api, clock: testingclock.NewFakePassiveClock(time.Now()), bookings: newBookings()}, api
+}
+
+func waitingCluster(name string, age time.Duration) *v1alpha1.Cluster {
+	return &v1alpha1.Cluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, UID: types.UID(name), CreationTimestamp: metav1.NewTime(time.Now().Add(-age).Truncate(time.Second))},
+		Spec:       v1alpha1.ClusterSpec{Region: "r", Template: "standard"},
+	}
+}
+
+func (r *reconciler) schedule(t *testing.T) {
+	t.Helper()
+	if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "r"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func bookingOf(t *testing.T, api client.Client, name string) (order.Booking, bool) {
+	t.Helper()
+	var cluster v1alpha1.Cluster
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: name}, &cluster); err != nil {
+		t.Fatal(err)
+	}
+	return order.BookingOf(&cluster)
+}
+
+func TestOldestGetsTheLastPort(t *testing.T) {
+	r, api := region(t, 1, interceptor.Funcs{}, waitingCluster("a", time.Minute), waitingCluster("b", time.Hour), waitingCluster("c", time.Second))
+	r.schedule(t)
+	for name, want := range map[string]bool{"a": false, "b": true, "c": false} {
+		if _, bound := bookingOf(t, api, name); bound != want {
+			t.Errorf("Cluster %s bound: %t, want %t", name, bound, want)
+		}
+	}
+}
+
+// TestStaleCacheRepeatsItself: while the cache does not show a bind, every pass must repeat it to
+// the letter, and must give nothing of it to others.
+func TestStaleCacheRepeatsItself(t *testing.T) {
+	stale := true
+	var tried []order.Booking
+	r, api := region(t, 10, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+		if cluster, ok := object.(*v1alpha1.Cluster); ok && cluster.Name == "a" && stale {
+			booking, _ := order.BookingOf(cluster)
+			tried = append(tried, booking)
+			return apierrors.NewConflict(schema.GroupResource{Resource: "clusters"}, cluster.Name, nil)
+		}
+		return api.Patch(ctx, object, patch, options...)
+	}}, waitingCluster("a", time.Hour))
+	r.schedule(t)
+	if err := api.Create(t.Context(), waitingCluster("b", time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	r.schedule(t)
+	stale = false
+	r.schedule(t)
+
+	first, _ := bookingOf(t, api, "a")
+	second, _ := bookingOf(t, api, "b")
+	for _, booking := range tried {
+		if fmt.Sprint(booking) != fmt.Sprint(first) {
+			t.Errorf("a pass on a stale cache decided %v, the last one %v", booking, first)
+		}
+	}
+	if len(tried) != 2 || first.PlainPort == second.PlainPort || second.ID == "" {
+		t.Errorf("%d stale passes; a has %v, b has %v", len(tried), first, second)
+	}
+}
+
+func TestBookingsAreForgottenOnceSeen(t *testing.T) {
+	r, _ := region(t, 10, interceptor.Funcs{}, waitingCluster("a", time.Hour), waitingCluster("b", time.Hour))
+	r.schedule(t)
+	r.schedule(t)
+	if left := len(r.bookings.regions["r"]); left != 0 {
+		t.Errorf("%d bookings are still assumed although the cache shows them", left)
+	}
+}
