@@ -17,6 +17,10 @@ REVISION := $(shell git describe --tags --always 2>/dev/null || echo unknown)
 MODULE := github.com/myriad-fleet/myriad
 TOOLS := $(CURDIR)/out/tools
 
+# The same flags everywhere, so that builds, tests and the linter share what was compiled.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false
+# Where tests find what 'distro' and 'build' make.
 export MYRIAD_DISTRO ?= $(CURDIR)/out/distro
 export MYRIAD_BIN ?= $(CURDIR)/bin/myriad
 
@@ -67,8 +71,11 @@ verify: $(TOOLS)/controller-gen ## Fail if generated files, formatting or module
 	hack/verify
 
 .PHONY: generate
-generate: $(TOOLS)/controller-gen ## Generate deep copies and CRDs from api/
+generate: $(TOOLS)/controller-gen ## Generate deep copies and CRDs from api/, and docs/cli.md from the command
 	$(TOOLS)/controller-gen object crd paths=./api/... output:crd:dir=internal/hub/crds
+	$(MAKE) build
+	bin/myriad docs >out/cli.md
+	mv out/cli.md docs/cli.md
 
 ##@ Build
 
@@ -78,7 +85,7 @@ distro: ## Compile Kubernetes VERSION and etcd (or download with FROM=URL) into 
 
 .PHONY: build
 build: ## Build bin/myriad
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X $(MODULE)/internal/cli.version=$(REVISION)' -o bin/myriad ./cmd/myriad
+	go build -ldflags '-X $(MODULE)/internal/cli.version=$(REVISION)' -o bin/myriad ./cmd/myriad
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache of upstream programs and running fleets stay
@@ -94,9 +101,9 @@ help: ## Show this list
 # Tools, built once from the versions that their modules pin.
 
 $(TOOLS)/gotestsum $(TOOLS)/controller-gen &: hack/tools/go.mod hack/tools/go.sum
-	cd hack/tools && CGO_ENABLED=0 GOFLAGS= go build -trimpath -o $(TOOLS)/ tool
+	cd hack/tools && go build -o $(TOOLS)/ tool
 	touch $(TOOLS)/gotestsum $(TOOLS)/controller-gen
 
 $(TOOLS)/golangci-lint: hack/tools/lint/go.mod hack/tools/lint/go.sum
-	cd hack/tools/lint && CGO_ENABLED=0 GOFLAGS= go build -trimpath -o $(TOOLS)/ tool
+	cd hack/tools/lint && go build -o $(TOOLS)/ tool
 	touch $@

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,11 +135,17 @@ func TestBuildEtcd(t *testing.T) {
 	}
 }
 
-func TestStampedVersionsOfTheRepository(t *testing.T) {
-	b := &Builder{Source: filepath.Join("..", "..", "distro")}
-	versions, err := b.KubernetesVersions()
-	if diff := cmp.Diff([]string{"v1.35.4", "v1.36.3"}, versions); err != nil || diff != "" {
-		t.Errorf("pinned versions: %v\n%s", err, diff)
+func TestDefaultVersionIsPinned(t *testing.T) {
+	root := filepath.Join("..", "..")
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(makefile), "\nVERSION ?= ")
+	version, _, _ := strings.Cut(rest, "\n")
+	b := &Builder{Source: filepath.Join(root, "distro")}
+	if pinned, err := b.KubernetesVersions(); err != nil || !slices.Contains(pinned, version) {
+		t.Errorf("the Makefile's default is %q, distro/kubernetes pins %v: %v", version, pinned, err)
 	}
 }
 
