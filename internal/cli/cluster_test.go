@@ -195,7 +195,7 @@ func TestClusterCreateWait(t *testing.T) {
 	if got, want := f.out.String(), "cluster a is ready (2s)\n"; got != want {
 		t.Errorf("standard output %q, want %q", got, want)
 	}
-	want := "[  0s] cluster a: waiting for the hub to look at it\nuse it: myriad kubectl a -- get namespaces\n"
+	want := "[  1s] cluster a: waiting for the hub to look at it\nuse it: myriad kubectl a -- get namespaces\n"
 	if diff := cmp.Diff(want, f.err.String()); diff != "" {
 		t.Errorf("standard error: -want +got\n%s", diff)
 	}
@@ -216,7 +216,7 @@ func TestClusterWait(t *testing.T) {
 		},
 		"Timeout": {
 			reason: "room may come: wait, and say in the end what was missing", words: "waiting --timeout 1s", code: exitNotReady,
-			want: "[  0s] cluster waiting: NoRoom: no cell has room\nerror: cluster waiting: not done after 1s: NoRoom: no cell has room; it goes on by itself; look with 'myriad cluster describe waiting'\n",
+			want: "[  1s] cluster waiting: NoRoom: no cell has room\nerror: cluster waiting: not done after 1s: NoRoom: no cell has room; it goes on by itself; look with 'myriad cluster describe waiting'\n",
 		},
 		"Ready": {
 			reason: "a ready cluster is not waited for", words: "hello", code: exitOK,
@@ -260,7 +260,7 @@ func TestWaitOutlivesTheHub(t *testing.T) {
 			return hub.Get(ctx, key, object, options...)
 		},
 	}, hello())
-	f.clock.onWait = func(wait int) { down = wait < 4 }
+	f.clock.onWait = func(wait int) { down = wait < 6 }
 	f.want(exitOK, "cluster", "wait", "hello")
 	if want := "the hub does not answer; asking again"; !strings.Contains(f.err.String(), want) {
 		t.Errorf("a hub that restarts must not end the wait silently: %s", f.err.String())

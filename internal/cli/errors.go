@@ -141,7 +141,8 @@ func isUnknownKind(err error) bool {
 }
 
 // refusal says in plain words why an object was refused: the messages of the rules that it breaks,
-// each after its field, on lines of their own where they are several, without the values that the person has just typed.
+// each after its field, on lines of their own where they are several, without the values that the
+// person has just typed.
 func refusal(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {

@@ -133,11 +133,15 @@ func TestNoKubeconfig(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := newFixture(t, interceptor.Funcs{}, unready("waiting", v1alpha1.ReasonNoRoom, "no room"))
-	f.clock.onWait = func(int) { cancel() }
+	f.clock.onWait = func(wait int) {
+		if wait == 6 {
+			cancel()
+		}
+	}
 	if got := f.session.main(ctx, []string{"cluster", "wait", "waiting"}); got != exitInterrupted {
 		t.Errorf("exit code %d, want %d", got, exitInterrupted)
 	}
-	if want := "[  0s] cluster waiting: NoRoom: no room\ninterrupted\n"; f.err.String() != want {
+	if want := "[  1s] cluster waiting: NoRoom: no room\ninterrupted\n"; f.err.String() != want {
 		t.Errorf("standard error %q, want %q", f.err.String(), want)
 	}
 }

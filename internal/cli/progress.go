@@ -10,10 +10,13 @@ import (
 	"k8s.io/utils/clock"
 )
 
+// patience is how long nothing is shown: what is done sooner needs no progress.
+const patience = time.Second
+
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
-// progress shows what a command is waiting for and since when: one line that is redrawn on a
-// terminal, and one line per change elsewhere.
+// progress shows what a command is waiting for and since when: after a moment of patience,
+// one line that is redrawn on a terminal, and one line per change elsewhere.
 type progress struct {
 	out   io.Writer
 	clock clock.PassiveClock
@@ -35,7 +38,10 @@ func (s *session) newProgress() *progress {
 // Stepf says what is going on now. Saying the same again keeps a terminal's clock ticking.
 func (p *progress) Stepf(format string, arguments ...any) {
 	text := strings.ReplaceAll(fmt.Sprintf(format, arguments...), "\n", " ")
-	elapsed := p.clock.Since(p.start).Round(time.Second)
+	if p.clock.Since(p.start) < patience {
+		return
+	}
+	elapsed := p.Elapsed()
 	if p.width == 0 {
 		if text != p.last {
 			_, _ = fmt.Fprintf(p.out, "[%4s] %s\n", elapsed, text)
@@ -43,7 +49,7 @@ func (p *progress) Stepf(format string, arguments ...any) {
 		p.last = text
 		return
 	}
-	line := fmt.Sprintf("%s (%s)", text, elapsed)
+	line := fmt.Sprintf("%s %s", elapsed, text)
 	if room := p.width - 3; len([]rune(line)) > room {
 		line = string([]rune(line)[:max(0, room-1)]) + "…"
 	}

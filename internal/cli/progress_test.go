@@ -16,16 +16,16 @@ func TestProgress(t *testing.T) {
 		want   string
 	}{
 		"Plain": {
-			reason: "a log gets one line per change", width: 0,
-			want: "[  0s] one\n[  4s] two\n",
+			reason: "a log gets one line per change, and none for what takes a moment", width: 0,
+			want: "[  1s] one\n[  3s] two\n",
 		},
 		"Terminal": {
 			reason: "a terminal gets one line that is redrawn, and a clean line in the end", width: 80,
-			want: "\r\x1b[K⠋ one (0s)\r\x1b[K⠙ one (2s)\r\x1b[K⠹ two (4s)\r\x1b[K",
+			want: "\r\x1b[K⠋ 1s one\r\x1b[K⠙ 2s one\r\x1b[K⠹ 3s two\r\x1b[K",
 		},
 		"Narrow": {
-			reason: "a line that wraps could not be redrawn", width: 10,
-			want: "\r\x1b[K⠋ one (0…\r\x1b[K⠙ one (2…\r\x1b[K⠹ two (4…\r\x1b[K",
+			reason: "a line that wraps could not be redrawn", width: 8,
+			want: "\r\x1b[K⠋ 1s o…\r\x1b[K⠙ 2s o…\r\x1b[K⠹ 3s t…\r\x1b[K",
 		},
 	}
 	for name, tc := range cases {
@@ -33,9 +33,9 @@ func TestProgress(t *testing.T) {
 			f := newFixture(t, interceptor.Funcs{})
 			f.session.width = func() int { return tc.width }
 			p := f.session.newProgress()
-			for _, text := range []string{"one", "one", "two"} {
+			for _, text := range []string{"soon", "one", "one", "two"} {
 				p.Stepf("%s", text)
-				f.clock.Step(2 * time.Second)
+				f.clock.Step(time.Second)
 			}
 			p.Stop()
 			if diff := cmp.Diff(tc.want, f.err.String()); diff != "" {
@@ -49,7 +49,7 @@ func TestProgressStaysOffStandardOutput(t *testing.T) {
 	f := newFixture(t, interceptor.Funcs{}, fleet()...)
 	f.session.width = func() int { return 80 }
 	f.clock.onWait = func(wait int) {
-		if wait == 2 {
+		if wait == 20 {
 			f.setReady("a")
 		}
 	}
