@@ -86,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := a.connect(); err != nil {
 		return fmt.Errorf("cell %s: %w", o.Cell, err)
 	}
-	o.Log.Info("the agent runs", "cell", o.Cell, "version", o.Version, "guests", len(a.orders.IDs()))
+	o.Log.Info("the agent runs", "version", o.Version, "guests", len(a.orders.IDs()))
 	var all sync.WaitGroup
 	for _, run := range a.parts() {
 		all.Go(func() { run(ctx) })
