@@ -57,13 +57,15 @@ type record struct {
 	PID int `json:"pid,omitempty"`
 	// Boot is the host's boot id.
 	Boot string `json:"boot,omitempty"`
+	// Ready: that process has been ready, so a new supervisor takes it for ready until a probe fails.
+	Ready bool `json:"ready,omitempty"`
 }
 
 // view is the component as decisions see it.
 func (c *component) view() componentView {
 	v := componentView{name: c.name, retryAt: c.retryAt}
 	if c.spec != nil {
-		v.wanted, v.after = !c.spec.Stopped, c.spec.After
+		v.wanted, v.after, v.member = !c.spec.Stopped, c.spec.After, c.spec.Kind == controlplane.Etcd
 	}
 	if p := c.process; p != nil {
 		v.alive, v.current = true, p.spec == c.hash

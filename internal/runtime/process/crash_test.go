@@ -55,6 +55,11 @@ func TestAdoptionAfterKill(t *testing.T) {
 		t.Fatalf("%d processes outlive the supervisor, want 3", got)
 	}
 	kill = b.supervise()
+	for _, c := range b.observe("g").Components {
+		if !c.Ready {
+			t.Errorf("%s was ready and runs on, but the new supervisor says %s at first", c.Name, c.State)
+		}
+	}
 	if after := b.ready("g"); !slices.Equal(before, after) {
 		t.Errorf("the new supervisor restarted something: %v became %v", before, after)
 	}
@@ -123,6 +128,7 @@ func TestTwoSupervisors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.timing.lock = 20 * time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err = s.Run(ctx)

@@ -24,6 +24,9 @@ const (
 type componentView struct {
 	name  string
 	after []string
+	// member of a quorum: those of a guest end one at a time, so that each can hand its leadership over
+	// instead of waiting for a successor that ends too.
+	member bool
 	// wanted is false for what is stopped in the manifest or dropped from it.
 	wanted bool
 	// drill that holds the component's zone; empty for none.
@@ -119,7 +122,8 @@ func ending(g *guestView, c *componentView, state runtime.State, p *plan) step {
 	return step{kill, state}
 }
 
-// unwanted ends a process; those that start after it go first, because they would fail without it.
+// unwanted ends a process. Those that start after it go first, because they would fail without it, and
+// so do later members of its quorum.
 func unwanted(g *guestView, c *componentView, p *plan) step {
 	switch {
 	case !c.alive || c.killed:
@@ -129,11 +133,14 @@ func unwanted(g *guestView, c *componentView, p *plan) step {
 	case c.stopping:
 		return ending(g, c, runtime.Held, p)
 	}
+	later := false
 	for i := range g.components {
 		other := &g.components[i]
-		if other.alive && !other.wanted && slices.Contains(other.after, c.name) {
+		first := slices.Contains(other.after, c.name) || later && c.member && other.member
+		if first && other.alive && !other.wanted {
 			return step{leave, runtime.Held}
 		}
+		later = later || other == c
 	}
 	return step{terminate, runtime.Held}
 }

@@ -142,6 +142,15 @@ func TestDecide(t *testing.T) {
 			}},
 			want: want{Steps: []step{{leave, runtime.Held}, {terminate, runtime.Held}}},
 		},
+		"StoppedMembers": {
+			reason: "members of etcd end one at a time, the last first",
+			view: guestView{components: []componentView{
+				with(running, func(c *componentView) { c.wanted, c.member = false, true }),
+				with(named(running, "etcd-b"), func(c *componentView) { c.wanted, c.member = false, true }),
+				named(running, "other"),
+			}},
+			want: want{Steps: []step{{leave, runtime.Held}, {terminate, runtime.Held}, {leave, runtime.Running}}},
+		},
 		"StoppedBelowWanted": {
 			reason: "what is to stop does not wait for what is to stay",
 			view: guestView{components: []componentView{

@@ -100,7 +100,9 @@ func (g *guest) launch(c *component, instance string) error {
 	if err := removeOldFiles(c.spec, c.dir); err != nil {
 		return err
 	}
-	if err := writeFiles(c.spec, c.dir, false, g.write); err != nil {
+	// Nobody reads yet, and a start writes all again: no need to wait for the disk.
+	plain := func(path string, data []byte) error { return os.WriteFile(path, data, fileMode) }
+	if err := writeFiles(c.spec, c.dir, false, plain); err != nil {
 		return err
 	}
 	log, logFrom, err := openLog(c.dir.log())
@@ -146,7 +148,11 @@ func (g *guest) takeOver(c *component, f found) error {
 	if err != nil {
 		return err
 	}
-	g.attach(c, &process{handle: handle, spec: f.spec, started: g.clock.Now().Add(-f.age()), frozen: f.frozen})
+	p := &process{handle: handle, spec: f.spec, started: g.clock.Now().Add(-f.age()), frozen: f.frozen}
+	if c.record.Ready && c.record.PID == f.pid && c.record.Boot == g.boot {
+		p.ready, p.wasReady, p.readySince = true, true, p.started
+	}
+	g.attach(c, p)
 	if c.spec != nil {
 		g.writeLive(c)
 	}
@@ -157,7 +163,7 @@ func (g *guest) takeOver(c *component, f found) error {
 // attach begins to watch a process.
 func (g *guest) attach(c *component, p *process) {
 	c.process = p
-	c.record.PID, c.record.Boot = p.handle.pid, g.boot
+	c.record.PID, c.record.Boot, c.record.Ready = p.handle.pid, g.boot, p.wasReady
 	g.saveRecord(c)
 	go func() {
 		status, err := p.handle.wait()
@@ -189,26 +195,31 @@ func (g *guest) startProbe(c *component) {
 	switch {
 	case c.spec == nil:
 	case c.spec.Probe == nil:
-		g.probed(p, true)
+		g.probed(c, p, true)
 	default:
 		ctx, cancel := context.WithCancel(g.life)
 		p.stopProbe = cancel
 		report := func(ready bool) {
 			g.post(func() {
 				if ctx.Err() == nil {
-					g.probed(p, ready)
+					g.probed(c, p, ready)
 				}
 			})
 		}
-		prober := &prober{probe: *c.spec.Probe, config: c.dir.config(), timing: g.timing, after: g.clock.After, report: report}
+		prober := &prober{
+			probe: *c.spec.Probe, config: c.dir.config(), timing: g.timing,
+			ready: p.ready, after: g.clock.After, report: report,
+		}
 		go prober.run(ctx)
 	}
 }
 
-func (g *guest) probed(p *process, ready bool) {
+func (g *guest) probed(c *component, p *process, ready bool) {
 	p.ready = ready
 	if ready && !p.wasReady {
 		p.wasReady, p.readySince = true, g.clock.Now()
+		c.record.Ready = true
+		g.saveRecord(c)
 	}
 }
 

@@ -25,6 +25,7 @@ type prober struct {
 	probe  controlplane.Probe
 	config string // directory of the certificates
 	timing timing
+	ready  bool // what was last reported
 	after  func(time.Duration) <-chan time.Time
 	report func(ready bool)
 
@@ -39,22 +40,22 @@ func (p *prober) run(ctx context.Context) {
 			p.client.CloseIdleConnections()
 		}
 	}()
-	wasReady, ready, failures := false, false, 0
+	wasReady, failures := p.ready, 0
 	for ctx.Err() == nil {
 		interval := p.timing.probeStarting
 		switch err := p.ask(ctx); {
 		case err == nil:
 			failures, interval = 0, p.timing.probeRunning
-			if !ready {
+			if !p.ready {
 				p.report(true)
 			}
-			wasReady, ready = true, true
+			wasReady, p.ready = true, true
 		case wasReady:
 			failures++
 			interval = p.timing.probeFailing
-			if ready && failures >= probeFailures {
+			if p.ready && failures >= probeFailures {
 				p.report(false)
-				ready = false
+				p.ready = false
 			}
 		}
 		select {

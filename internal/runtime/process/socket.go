@@ -62,17 +62,11 @@ func dial(ctx context.Context, dir string) (net.Conn, error) {
 	return connection, err
 }
 
-// Another supervisor may hold the lock for a moment after its death: a child between fork and exec
-// holds it too.
-const (
-	lockPatience = 2 * time.Second
-	lockPoll     = 20 * time.Millisecond
-)
-
-// lock makes this the only supervisor of the directory, until the file is closed.
-func lock(ctx context.Context, dir string, clock clock.Clock) (*os.File, error) {
+// lock makes this the only supervisor of the directory, until the file is closed. It tries for a
+// while: a supervisor's child between fork and exec holds the lock for a moment after its death.
+func lock(ctx context.Context, dir string, clock clock.Clock, patience time.Duration) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
-	for deadline := clock.Now().Add(lockPatience); ; {
+	for deadline := clock.Now().Add(patience); ; {
 		file, err := tryLock(path)
 		if err != nil {
 			return nil, err
@@ -87,7 +81,7 @@ func lock(ctx context.Context, dir string, clock clock.Clock) (*os.File, error) 
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-clock.After(lockPoll):
+		case <-clock.After(patience / 20):
 		}
 	}
 }

@@ -54,6 +54,7 @@ type timing struct {
 	grace                     time.Duration // between SIGTERM and SIGKILL, when the manifest names none
 	roll                      time.Duration // longest wait for a restarted component before the next
 	slot                      time.Duration // longest time that a guest keeps its start slot
+	lock                      time.Duration // how long the lock of another supervisor is waited for
 	strays                    time.Duration // pause before looking again whether strays are gone
 	maintain                  time.Duration // between looks at the sizes of logs
 	logBytes                  int64
@@ -64,7 +65,7 @@ var defaultTiming = timing{
 	probeFailing: 500 * time.Millisecond, probeTimeout: 2 * time.Second,
 	backoffFirst: 250 * time.Millisecond, backoffMost: 30 * time.Second, healthy: 10 * time.Second,
 	grace: 30 * time.Second, // as Kubernetes gives a pod
-	roll:  2 * time.Minute, slot: time.Minute, strays: 50 * time.Millisecond,
+	roll:  2 * time.Minute, slot: time.Minute, strays: 50 * time.Millisecond, lock: 2 * time.Second,
 	maintain: 30 * time.Second, logBytes: logBytes,
 }
 
@@ -124,7 +125,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	lock, err := lock(ctx, s.dir, s.clock)
+	lock, err := lock(ctx, s.dir, s.clock, s.timing.lock)
 	if err != nil {
 		return err
 	}

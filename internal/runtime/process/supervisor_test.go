@@ -46,7 +46,7 @@ func TestStartAndDelete(t *testing.T) {
 
 func TestDeleteWhileStarting(t *testing.T) {
 	b := newBench(t)
-	for range 10 {
+	for range 4 {
 		b.apply(manifest(server(t, "etcd-a", "a"), server(t, "api-a", "a", "etcd-a")))
 		if err := b.Delete(t.Context(), "g"); err != nil {
 			t.Fatal(err)
@@ -313,6 +313,16 @@ func TestStraysAreKilledBeforeAStart(t *testing.T) {
 		all, err := findProcesses(b.dir + "/")
 		return err == nil && len(all) == 1 && all[0].leader && b.component("g", "x").Ready
 	})
+}
+
+func TestDeleteKillsStrays(t *testing.T) {
+	b := newBench(t)
+	m := manifest(program(t, "litter", "x", "a"))
+	b.apply(m)
+	eventually(t, "it has died and left a child", func() bool { return b.component("g", "x").Restarts > 0 })
+	if err := b.Delete(t.Context(), "g"); err != nil || len(b.processes()) > 0 {
+		t.Errorf("Delete(): %v, processes %v", err, b.processes())
+	}
 }
 
 func TestDiskFull(t *testing.T) {
