@@ -106,6 +106,7 @@ func newAgent(s *session) *cobra.Command {
 				Kubeconfig:   filepath.Join(dir, "hub", "kubeconfig"),
 				Runtime:      process.NewClient(runtimeDir),
 				Versions:     kubernetesVersions(binaries),
+				Version:      clientVersion(),
 				LeafLifetime: leafLifetime,
 				Clock:        clock.RealClock{},
 				Log:          s.daemonLog(),

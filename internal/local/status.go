@@ -21,7 +21,7 @@ func (h *Home) Status(ctx context.Context) ([]Process, error) {
 	supervisor := process.NewClient(h.PlatformDir())
 	ids, err := supervisor.List(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the fleet of %s is not running: %w; run 'myriad up'", h.Dir, err)
+		return nil, fmt.Errorf("the fleet of %s is not running: %w", h.Dir, err)
 	}
 	sort.Strings(ids)
 	var all []Process
