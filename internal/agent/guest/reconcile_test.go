@@ -251,7 +251,7 @@ func TestNothingKnown(t *testing.T) {
 // TestRenewal: when the first certificate is due all of it happens without any other event.
 func TestRenewal(t *testing.T) {
 	w := newWorld(t)
-	w.leaves = time.Hour
+	w.leaves = 9 * time.Minute // due after six, before the agent looks again by itself
 	w.hub.orders[testID] = testOrder()
 	r := w.boot()
 	if err := w.settle(r); err != nil {
@@ -264,7 +264,7 @@ func TestRenewal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if after <= 0 || after > lookAgain {
+		if after <= 0 || after >= lookAgain {
 			t.Fatalf("looks again after %s", after)
 		}
 		w.clock.Step(after)
@@ -278,6 +278,42 @@ func TestRenewal(t *testing.T) {
 	leaf := string(w.runtime.manifests[testID].Components[1].Files[len(w.runtime.manifests[testID].Components[1].Files)-1].Content)
 	if !strings.Contains(leaf, "PRIVATE KEY") {
 		t.Errorf("the last file of the API server is no key: %q", leaf)
+	}
+}
+
+// TestHealed: an agent that has handed over a manifest does so again when the runtime has lost it.
+func TestHealed(t *testing.T) {
+	w := newWorld(t)
+	w.hub.orders[testID] = testOrder()
+	r := w.boot()
+	if err := w.settle(r); err != nil {
+		t.Fatal(err)
+	}
+	w.wantApplied(1)
+	delete(w.runtime.state, testID)
+	if err := w.settle(r); err != nil {
+		t.Fatal(err)
+	}
+	w.wantApplied(2)
+}
+
+// TestBuriedWithoutHub: the tombstone stays until the hub is known to have dropped the order.
+func TestBuriedWithoutHub(t *testing.T) {
+	w := newWorld(t)
+	w.hub.orders[testID] = testOrder()
+	w.hub.orders[testID].Spec.Tombstone = &v1alpha1.Tombstone{ID: testID}
+	if err := w.settle(w.boot()); err != nil {
+		t.Fatal(err)
+	}
+	delete(w.hub.orders, testID)
+	for _, synced := range []bool{false, true} {
+		w.hub.synced = synced
+		if err := w.settle(w.boot()); err != nil {
+			t.Fatal(err)
+		}
+		if left := len(w.leftovers()); (left == 0) != synced {
+			t.Errorf("orders read: %t, files left: %d", synced, left)
+		}
 	}
 }
 
