@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -152,10 +155,32 @@ func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
 // load puts a steady load on the guest, through its gateway, until the test ends or Stop.
 func (g *guest) load(t *testing.T, seed uint64) *load.Run {
 	t.Helper()
+	return startLoad(t, g.access(t), seed)
+}
+
+// loadDirect is load without the gateway: on the API server of the guest's first zone.
+func (g *guest) loadDirect(t *testing.T, seed uint64) *load.Run {
+	t.Helper()
+	plane, err := g.controlPlane(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, endpoint := g.access(t), plane.Status.Endpoints[0]
+	config.Host = "https://" + net.JoinHostPort(endpoint.Address, strconv.Itoa(int(endpoint.Port)))
+	return startLoad(t, config, seed)
+}
+
+func (g *guest) access(t *testing.T) *rest.Config {
+	t.Helper()
 	config, err := g.Guest(t.Context(), g.name, "-n", g.namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return config
+}
+
+func startLoad(t *testing.T, config *rest.Config, seed uint64) *load.Run {
+	t.Helper()
 	run, err := load.Start(t.Context(), config, load.Options{Seed: seed})
 	if err != nil {
 		t.Fatal(err)
@@ -180,11 +205,11 @@ func stop(t *testing.T, run *load.Run) load.Report {
 	report := run.Stop()
 	summary := report
 	summary.Failures = summary.Failures[:min(10, len(summary.Failures))]
-	text, err := json.MarshalIndent(summary, "", " ")
+	text, err := json.Marshal(summary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("load, first failures: %s", text)
+	t.Logf("load, with its first failures: %s", text)
 	if rate := 50.0; report.Rate < rate/2 {
 		t.Errorf("only %.0f requests a second were sent; want %.0f, and half of it under faults: the load proves too little", report.Rate, rate)
 	}

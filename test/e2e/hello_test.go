@@ -50,8 +50,9 @@ spec: {amount: 3}
 // identities are lines that change when an object is lost and made anew.
 func identities(t *testing.T, s *suite) string {
 	t.Helper()
-	return s.kubectl(t, "hello", "get", "namespace/shop", "deployment/web", "replicasets", "pods", "orders.shop.example.com", "crd/orders.shop.example.com",
-		"--namespace", "shop", "--ignore-not-found", "--output", "custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid")
+	columns := []string{"--namespace", "shop", "--output", "custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid"}
+	return s.kubectl(t, "hello", append([]string{"get", "namespace/shop", "deployment/web", "crd/orders.shop.example.com", "order/first"}, columns...)...) +
+		s.kubectl(t, "hello", append([]string{"get", "replicasets,pods"}, columns...)...)
 }
 
 func TestHelloServesKubernetes(t *testing.T) {

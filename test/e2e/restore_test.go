@@ -17,6 +17,7 @@ import (
 // TestHubRestoredFromSnapshot: the hub's database goes back to a time before half of the guests were
 // made. No guest stops, those are reported as orphans, and one command adopts them.
 func TestHubRestoredFromSnapshot(t *testing.T) {
+	t.Parallel() // it has its own fleet, and mostly waits
 	s := ownFleet(t)
 	s.mustUp(t, "--no-hello")
 	half := 2

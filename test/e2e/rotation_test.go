@@ -22,6 +22,7 @@ import (
 // minutes: clients built on client-go look for a new certificate file every 5 minutes, and the last
 // third of a lifetime must be longer than that.
 func TestLeafCertificatesRotate(t *testing.T) {
+	t.Parallel() // it has its own fleet, and mostly waits
 	lifetime := 3 * time.Minute
 	if full() {
 		lifetime = 16 * time.Minute

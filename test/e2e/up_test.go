@@ -90,7 +90,7 @@ func TestUpWhenAddressIsTaken(t *testing.T) {
 
 func TestUpWithoutBinaries(t *testing.T) {
 	s := ownFleet(t)
-	s.refuses(t, exitFailure, []string{"/nonexistent", "--kubernetes-dir"}, "up", "--no-hello", "--kubernetes-dir", "/nonexistent")
+	s.refuses(t, exitFailure, []string{"/nonexistent", "make distro"}, "up", "--no-hello", "--kubernetes-dir", "/nonexistent")
 }
 
 func TestUpWithBrokenBinary(t *testing.T) {
@@ -180,6 +180,7 @@ func copyFile(t *testing.T, from, to string) {
 
 // TestUpResumesAfterReboot: every process is gone at once, as after a power cut.
 func TestUpResumesAfterReboot(t *testing.T) {
+	t.Parallel() // it has its own fleet, and mostly waits
 	s := ownFleet(t)
 	s.mustUp(t, "--no-hello")
 	g := s.create(t, "survivor", "--region", "eu-frankfurt")

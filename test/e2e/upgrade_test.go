@@ -4,12 +4,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // TestUpgradeRestartsNoGuest brings up a fleet of an older build, whose newest render revision is 1,
-// and then the present one over it, whose defaults differ.
+// and then the present one over it, whose defaults differ. No request to the API servers fails. The
+// gateways are upgraded, too: they carry bytes and cannot tell clients to go elsewhere, so connections
+// that outlive their grace break, but one of the two always listens.
 func TestUpgradeRestartsNoGuest(t *testing.T) {
+	t.Parallel() // it has its own fleet, and mostly waits
 	s := ownFleet(t)
 	present := s.Binary
 	s.Binary = buildOld(t)
@@ -17,10 +21,12 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 	g := s.create(t, "veteran", "--region", "eu-frankfurt", "--availability", "zonal")
 	g.wantRevision(t, 1)
 	before, agent := g.processes(t), s.pids(t, "platform/cell-fra-1/agent")
-	run := g.load(t, 301)
-	quiet(t, run)
+	direct, routed := g.loadDirect(t, 301), g.load(t, 302)
+	quiet(t, direct)
+	quiet(t, routed)
 
-	run.Mark("upgrade")
+	direct.Mark("upgrade")
+	routed.Mark("upgrade")
 	s.Binary = present
 	s.mustUp(t, "--no-hello")
 	if s.pids(t, "platform/cell-fra-1/agent")["platform/cell-fra-1/agent"] == agent["platform/cell-fra-1/agent"] {
@@ -28,9 +34,19 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 	}
 	recruit := s.create(t, "recruit", "--region", "eu-frankfurt")
 	recruit.wantRevision(t, 2)
-	quiet(t, run)
-	if err := stop(t, run).Flawless(); err != nil {
-		t.Error(err)
+	quiet(t, direct)
+	quiet(t, routed)
+	if err := stop(t, direct).Flawless(); err != nil {
+		t.Errorf("without gateways: %v", err)
+	}
+	report := stop(t, routed)
+	if err := report.Consistent(); err != nil {
+		t.Errorf("through gateways: %v", err)
+	}
+	for _, failure := range report.Failures {
+		if strings.Contains(failure.Error, "connection refused") {
+			t.Errorf("no gateway listened %.1fs after the start of the load: %s", failure.AtSeconds, failure.Error)
+		}
 	}
 	g.wantRevision(t, 1)
 	g.sameProcesses(t, before, "the upgrade")
