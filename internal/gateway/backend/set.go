@@ -200,7 +200,8 @@ func (s *Set) ByServerName(name string) (id string, known bool) {
 }
 
 // Candidates for a new connection to a guest, best first: by what is known of their health, then by the
-// number of connections that this gateway has to them; ties take turns.
+// number of connections that this gateway has to them; ties take turns. Those that say themselves that
+// they are not ready are left out.
 func (s *Set) Candidates(id string) []*Backend {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -211,6 +212,7 @@ func (s *Set) Candidates(id string) []*Backend {
 	known.turn++
 	turn := known.turn % len(known.backends)
 	rotated := slices.Concat(known.backends[turn:], known.backends[:turn])
+	rotated = slices.DeleteFunc(rotated, func(b *Backend) bool { return b.state.Barred() })
 	slices.SortStableFunc(rotated, func(a, b *Backend) int {
 		return cmp.Or(cmp.Compare(a.state.Rank(), b.state.Rank()), cmp.Compare(len(a.connections), len(b.connections)))
 	})

@@ -162,6 +162,10 @@ func TestCandidates(t *testing.T) {
 	if got := order(); got != "bac" {
 		t.Errorf("ready, then unknown, then dead, which is still tried: got %s, want bac", got)
 	}
+	observeAll(set, b, health.Unready)
+	if got := order(); got != "ac" {
+		t.Errorf("one that says it is not ready is not tried: got %s, want ac", got)
+	}
 	c.Detach(extra)
 	if got := set.Candidates("nobody"); got != nil {
 		t.Errorf("an unknown guest has candidates: %v", got)

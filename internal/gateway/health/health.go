@@ -88,7 +88,8 @@ const (
 	Ready Verdict = "Ready"
 	// Draining: about to stop. No new connections, those it has stay until they end.
 	Draining Verdict = "Draining"
-	// NotReady: answers, but is not ready. No new connections, those it has stay.
+	// NotReady: answers, but is not ready. No new connections, those it has stay. While it starts it
+	// would refuse requests that are right, for it has not loaded who may do what.
 	NotReady Verdict = "NotReady"
 	// EtcdLost: its etcd member is lost or hung. No new connections, those it has are cut.
 	EtcdLost Verdict = "EtcdLost"
@@ -159,6 +160,10 @@ func (s State) Cut() bool { return s.Verdict == Hanging || s.Verdict == EtcdLost
 func (s State) Usable() bool {
 	return !s.Suspect && (s.Verdict == Ready || s.Verdict == Unknown)
 }
+
+// Barred says that the back end gets no new connection even where a guest has no other: it says itself
+// that it is not ready, and not because of its etcd, which may answer again at any moment.
+func (s State) Barred() bool { return s.Verdict == NotReady && s.stuck == 0 }
 
 // Rank orders back ends for a new connection, best first. Even a dead one has a rank: where a guest has no
 // better one, trying is at least as good as refusing.

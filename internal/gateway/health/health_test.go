@@ -120,3 +120,14 @@ func TestRank(t *testing.T) {
 		t.Errorf("suspicion %+v must make unusable and end with the next success", suspected)
 	}
 }
+
+func TestBarred(t *testing.T) {
+	if starting := Initial().Next(Unready); !starting.Barred() {
+		t.Errorf("an API server that starts refuses requests that are right: %+v must be barred", starting)
+	}
+	for _, outcome := range []Outcome{Answered, ShuttingDown, EtcdFailing, Refused, TimedOut} {
+		if state := Initial().Next(outcome); state.Barred() {
+			t.Errorf("after %s the last resort is still worth a try, but %+v is barred", outcome, state)
+		}
+	}
+}
