@@ -21,7 +21,6 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -150,7 +149,7 @@ func newManager(options Options, logger logr.Logger) (ctrl.Manager, error) {
 		Logger:                        logger,
 		Cache:                         cacheOptions(),
 		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
-		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+		Controller:                    config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:                true,
 		LeaderElectionReleaseOnCancel: true,
 		LeaderElectionResourceLockInterface: &resourcelock.LeaseLock{

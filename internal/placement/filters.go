@@ -103,5 +103,5 @@ func reserveBroken(request Request, cell *Cell) (string, string, bool) {
 	if ok {
 		return "", "", false
 	}
-	return ReasonReserve, fmt.Sprintf("would break the reserve of %d %%: %s", cell.ReservePercent, fullest(cell)), true
+	return ReasonReserve, fmt.Sprintf("the guest would break the reserve of %d %%: %s", cell.ReservePercent, usage(cell)), true
 }

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,16 +10,20 @@ import (
 )
 
 func anyCell(t *rapid.T, name string) *Cell {
-	c := &Cell{Name: name, Region: "r",
+	c := &Cell{
+		Name: name, Region: "r",
 		Ready:          rapid.IntRange(0, 9).Draw(t, "ready") > 0,
 		Cordoned:       rapid.IntRange(0, 9).Draw(t, "cordoned") == 0,
 		Versions:       []string{version},
 		MaxGuests:      rapid.IntRange(0, 20).Draw(t, "maxGuests"),
 		ReservePercent: rapid.Int64Range(0, 99).Draw(t, "reserve"),
-		Zones:          map[string]*Zone{}, Tenants: map[string]int{}}
+		Zones:          map[string]*Zone{}, Tenants: map[string]int{},
+	}
 	for _, zone := range []string{"a", "b", "c", "d"}[:rapid.IntRange(0, 4).Draw(t, "zones")] {
-		c.Zones[zone] = &Zone{Takeover: map[string]int64{}, Held: rapid.IntRange(0, 9).Draw(t, "held") == 0,
-			Capacity: Vector{MilliCPU: rapid.Int64Range(0, 8000).Draw(t, "cpu"), Memory: rapid.Int64Range(0, 8<<30).Draw(t, "memory")}}
+		c.Zones[zone] = &Zone{
+			Takeover: map[string]int64{}, Held: rapid.IntRange(0, 9).Draw(t, "held") == 0,
+			Capacity: Vector{MilliCPU: rapid.Int64Range(0, 8000).Draw(t, "cpu"), Memory: rapid.Int64Range(0, 8<<30).Draw(t, "memory")},
+		}
 	}
 	return c
 }
@@ -48,7 +53,7 @@ type placed struct {
 
 func TestPlaceInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cells := []*Cell{}
+		cells := make([]*Cell, 0, 3)
 		for _, name := range []string{"w", "x", "y"} {
 			cells = append(cells, anyCell(t, name))
 		}
@@ -112,7 +117,7 @@ func checkRejections(t *rapid.T, r Request, cells []*Cell, guests map[string][]p
 
 func fitsSomewhere(c *Cell, before []placed, demand []Demand) bool {
 	for _, zones := range choices(usableZones(c), len(demand)) {
-		if keepsReserveIn(c, append(before[:len(before):len(before)], placed{zones: zones, demand: demand}), zones) {
+		if keepsReserveIn(c, append(slices.Clip(before), placed{zones: zones, demand: demand}), zones) {
 			return true
 		}
 	}

@@ -25,8 +25,10 @@ func cell(name string, change ...func(*Cell)) *Cell {
 }
 
 func request(change ...func(*Request)) Request {
-	r := Request{Region: "r", Tenant: "team", Kind: "Standard", Version: version, PlainPortFree: true,
-		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}}}
+	r := Request{
+		Region: "r", Tenant: "team", Kind: "Standard", Version: version, PlainPortFree: true,
+		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}},
+	}
 	for _, apply := range change {
 		apply(&r)
 	}
@@ -53,15 +55,23 @@ func TestPlaceChooses(t *testing.T) {
 	}{
 		"Tie":       {reason: "of equal cells the first by name wins", request: request(), cells: []*Cell{cell("y"), cell("x")}, cell: "x", zones: []string{"a"}},
 		"LeastUsed": {reason: "a Single guest takes the zone with the most room", request: request(), cells: []*Cell{cell("x", use("a", 500), use("b", 200), use("c", 300))}, cell: "x", zones: []string{"b"}},
-		"MostFree": {reason: "the cell with the most room left wins", request: request(zonal),
-			cells: []*Cell{cell("x", use("b", 500)), cell("y")}, cell: "y", zones: []string{"a", "b", "c"}},
-		"Spread": {reason: "a tenant's second guest goes to another cell of about the same room", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"}},
-		"SpreadHasLimits": {reason: "spread does not fill a cell that is far fuller", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 4000), use("b", 4000), use("c", 4000))}, cell: "x", zones: []string{"a"}},
+		"MostFree": {
+			reason: "the cell with the most room left wins", request: request(zonal),
+			cells: []*Cell{cell("x", use("b", 500)), cell("y")}, cell: "y", zones: []string{"a", "b", "c"},
+		},
+		"Spread": {
+			reason: "a tenant's second guest goes to another cell of about the same room", request: request(),
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"},
+		},
+		"SpreadHasLimits": {
+			reason: "spread does not fill a cell that is far fuller", request: request(),
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 4000), use("b", 4000), use("c", 4000))}, cell: "x", zones: []string{"a"},
+		},
 		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.Zones["a"].Held = true })}, cell: "x", zones: []string{"b"}},
-		"ToTheReserve": {reason: "the reserve is a limit that may be reached", request: request(),
-			cells: []*Cell{cell("x", use("a", 6000), use("b", 6000), use("c", 5000))}, cell: "x", zones: []string{"c"}},
+		"ToTheReserve": {
+			reason: "the reserve is a limit that may be reached", request: request(),
+			cells: []*Cell{cell("x", use("a", 6000), use("b", 6000), use("c", 5000))}, cell: "x", zones: []string{"c"},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -96,12 +106,14 @@ func TestPlaceRejects(t *testing.T) {
 		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
 		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
 		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
-		"AfterLoss": {reason: "7 cores and 2.1 taken over are more than 9 of 10", request: request(zonal),
+		"AfterLoss": {
+			reason: "7 cores and 2.1 taken over are more than 9 of 10", request: request(zonal),
 			cell: cell("x", func(c *Cell) {
 				c.ReservePercent = 10
 				c.Zones["a"].Used.MilliCPU = 6000
 				c.Zones["a"].Takeover["b"] = 1800
-			}), want: ReasonReserve},
+			}), want: ReasonReserve,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,8 +134,11 @@ func TestDemandOf(t *testing.T) {
 		want         []Demand
 	}{
 		"Single": {availability: v1alpha1.Single, want: []Demand{{Vector: full}}},
-		"Zonal": {availability: v1alpha1.Zonal, want: []Demand{{Vector: full, APIServerMilliCPU: 20}, {Vector: full, APIServerMilliCPU: 20},
-			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20}, APIServerMilliCPU: 20}}},
+		"Zonal": {availability: v1alpha1.Zonal, want: []Demand{
+			{Vector: full, APIServerMilliCPU: 20},
+			{Vector: full, APIServerMilliCPU: 20},
+			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20}, APIServerMilliCPU: 20},
+		}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -141,13 +156,17 @@ func TestNewCell(t *testing.T) {
 	reserve := int32(25)
 	got := NewCell(&v1alpha1.Cell{
 		ObjectMeta: metav1.ObjectMeta{Name: "x"},
-		Spec: v1alpha1.CellSpec{Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: &reserve, MaxGuests: 3,
-			Drills: []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}}},
+		Spec: v1alpha1.CellSpec{
+			Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: &reserve, MaxGuests: 3,
+			Drills: []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}},
+		},
 		Status: v1alpha1.CellStatus{Zones: []v1alpha1.ZoneCapacity{a, b, d}, Versions: []string{version}},
 	}, true)
 	capacity := Vector{MilliCPU: 10_000, Memory: 10 << 30}
-	want := &Cell{Name: "x", Region: "r", Ready: true, Versions: []string{version}, MaxGuests: 3, ReservePercent: 25, Tenants: map[string]int{},
-		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}}}
+	want := &Cell{
+		Name: "x", Region: "r", Ready: true, Versions: []string{version}, MaxGuests: 3, ReservePercent: 25, Tenants: map[string]int{},
+		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("zones count only when both the operator names and the agent reports them (-want +got):\n%s", diff)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 const (
@@ -101,13 +102,14 @@ func ratio(used, capacity int64) int64 {
 	return int64(float64(used) / float64(capacity) * whole)
 }
 
-// fullest names how full the usable zones are, for the message of a rejection.
-func fullest(cell *Cell) string {
-	text := ""
-	for _, name := range usableZones(cell) {
+// usage says how full the usable zones are, for the message of a rejection.
+func usage(cell *Cell) string {
+	names := usableZones(cell)
+	parts := make([]string, len(names))
+	for i, name := range names {
 		zone := cell.Zones[name]
-		text += fmt.Sprintf("zone %s has %d %% of CPU and %d %% of memory in use, ", name,
+		parts[i] = fmt.Sprintf("zone %s has %d %% of CPU and %d %% of memory in use", name,
 			ratio(zone.Used.MilliCPU, zone.Capacity.MilliCPU)/10, ratio(zone.Used.Memory, zone.Capacity.Memory)/10)
 	}
-	return text + "and the guest needs room besides"
+	return strings.Join(parts, ", ")
 }

@@ -25,10 +25,12 @@ const staleRetry = 50 * time.Millisecond
 //  1. read it, its orders (those that name it: labels alone prove nothing) and its cell;
 //  2. when it is deleted: tombstone its orders, and let go of it once the agents have removed the guest;
 //  3. when its labels do not say what its order says: correct them;
-//  4. when it is bound and has no order: write the order;
+//  4. when it is bound and has no order: write the order, and take it back if the Cluster is gone
+//     by then;
 //  5. report how the guest is.
 //
-// A Cluster that is not bound is left to the controller of scheduling.
+// A Cluster that is not bound is left to the controller of scheduling. Of a Cluster that is gone,
+// only removals that were ordered before are finished.
 type reconciler struct {
 	client         client.Client
 	live           client.Reader
@@ -53,8 +55,10 @@ type step func(context.Context, *subject) (done bool, err error)
 // Reconcile looks after the Cluster that the request names.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	s := &subject{cluster: &v1alpha1.Cluster{}}
-	if err := r.client.Get(ctx, request.NamespacedName, s.cluster); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if err := r.client.Get(ctx, request.NamespacedName, s.cluster); apierrors.IsNotFound(err) {
+		return r.finish(ctx, request.NamespacedName)
+	} else if err != nil {
+		return reconcile.Result{}, fmt.Errorf("read Cluster %s: %w", request.NamespacedName, err)
 	}
 	for _, step := range []step{r.read, r.remove, r.correctLabels, r.writeOrder, r.report} {
 		done, err := step(ctx, s)
@@ -115,18 +119,26 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 	if s.problem = problem; problem != nil {
 		return false, nil
 	}
-	if err := r.client.Create(ctx, desired); err != nil && !apierrors.IsAlreadyExists(err) {
-		return false, fmt.Errorf("write order %s: %w", client.ObjectKeyFromObject(desired), err)
+	if s.order, err = r.create(ctx, desired); err != nil {
+		return false, err
 	}
-	var written v1alpha1.ControlPlane
-	if err := r.live.Get(ctx, client.ObjectKeyFromObject(desired), &written); err != nil {
-		return false, fmt.Errorf("read order %s: %w", client.ObjectKeyFromObject(desired), err)
-	}
-	if !order.BelongsTo(&written, s.cluster) {
+	if !order.BelongsTo(s.order, s.cluster) {
 		return true, write.Object(ctx, r.client, s.cluster, order.Unbind)
 	}
-	s.order = &written
-	return false, nil
+	return r.takeBack(ctx, s)
+}
+
+// create an order, or read the one that is there already.
+func (r *reconciler) create(ctx context.Context, desired *v1alpha1.ControlPlane) (*v1alpha1.ControlPlane, error) {
+	key := client.ObjectKeyFromObject(desired)
+	err := r.client.Create(ctx, desired)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.live.Get(ctx, key, desired)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write order %s: %w", key, err)
+	}
+	return desired, nil
 }
 
 func (r *reconciler) desiredOrder(ctx context.Context, s *subject) (*v1alpha1.ControlPlane, *resolve.Problem, error) {

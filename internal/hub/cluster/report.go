@@ -38,8 +38,10 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 }
 
 func scheduled(s *subject) metav1.Condition {
-	return metav1.Condition{Type: v1alpha1.ConditionScheduled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonBound,
-		Message: fmt.Sprintf("guest %s in cell %s", s.booking.ID, s.booking.Cell)}
+	return metav1.Condition{
+		Type: v1alpha1.ConditionScheduled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonBound,
+		Message: fmt.Sprintf("guest %s in cell %s", s.booking.ID, s.booking.Cell),
+	}
 }
 
 // ready is what the cell's agent says of the guest, as long as the cell says anything.
@@ -72,7 +74,9 @@ func versionPinned(s *subject) (metav1.Condition, bool) {
 	if s.order == nil || wanted == "" || wanted == s.order.Spec.Version {
 		return metav1.Condition{}, false
 	}
-	return metav1.Condition{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonVersionPinned,
+	return metav1.Condition{
+		Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonVersionPinned,
 		Message: fmt.Sprintf("spec.version asks for %s, the guest stays on %s: guests are not upgraded by editing the Cluster; set spec.version back to %s",
-			wanted, s.order.Spec.Version, s.order.Spec.Version)}, true
+			wanted, s.order.Spec.Version, s.order.Spec.Version),
+	}, true
 }

@@ -45,8 +45,10 @@ func newBench(t *testing.T) *bench {
 // renew the Lease with the stamp that the agent's clock shows.
 func (b *bench) renew(stamp time.Time, seconds *int32) {
 	b.t.Helper()
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-hz-1", Name: v1alpha1.AgentLease},
-		Spec: coordinationv1.LeaseSpec{RenewTime: ptr.To(metav1.NewMicroTime(stamp)), LeaseDurationSeconds: seconds}}
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "cell-hz-1", Name: v1alpha1.AgentLease},
+		Spec:       coordinationv1.LeaseSpec{RenewTime: new(metav1.NewMicroTime(stamp)), LeaseDurationSeconds: seconds},
+	}
 	if err := b.api.Delete(b.t.Context(), lease.DeepCopy()); client.IgnoreNotFound(err) != nil {
 		b.t.Fatal(err)
 	}

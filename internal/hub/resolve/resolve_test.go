@@ -14,7 +14,8 @@ func catalogue() Catalogue {
 	return Catalogue{
 		Regions: []v1alpha1.Region{{ObjectMeta: metav1.ObjectMeta{Name: "cn-hangzhou"}}, {ObjectMeta: metav1.ObjectMeta{Name: "eu-frankfurt"}}},
 		Templates: []v1alpha1.ClusterTemplate{{ObjectMeta: metav1.ObjectMeta{Name: "standard"}, Spec: v1alpha1.ClusterTemplateSpec{
-			Kind: "Standard", Version: "v1.36.3", Availability: v1alpha1.Single, Network: v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}}}},
+			Kind: "Standard", Version: "v1.36.3", Availability: v1alpha1.Single, Network: v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
+		}}},
 		Releases: []v1alpha1.Release{
 			{ObjectMeta: metav1.ObjectMeta{Name: "v1.35.4"}, Spec: v1alpha1.ReleaseSpec{EtcdVersion: "v3.6.1"}},
 			{ObjectMeta: metav1.ObjectMeta{Name: "v1.36.3"}, Spec: v1alpha1.ReleaseSpec{EtcdVersion: "v3.6.16"}},

@@ -3,10 +3,13 @@ package scheduling
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -39,13 +42,15 @@ func region(t *testing.T, ports int32, funcs interceptor.Funcs, clusters ...clie
 		t.Fatal(err)
 	}
 	ten := v1alpha1.ZoneCapacity{Name: "a", CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi")}
-	objects := append(clusters,
+	objects := slices.Concat(clusters, []client.Object{
 		&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: v1alpha1.RegionSpec{Gateway: v1alpha1.RegionGateway{FirstPlainPort: 20000, LastPlainPort: 20000 + ports - 1}}},
 		&v1alpha1.ClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: "standard"}, Spec: v1alpha1.ClusterTemplateSpec{Version: "v1.36.3", Availability: v1alpha1.Single}},
 		&v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.36.3"}},
 		&v1alpha1.Cell{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.CellSpec{Region: "r", Zones: []string{"a"}}, Status: v1alpha1.CellStatus{
 			Versions: []string{"v1.36.3"}, Zones: []v1alpha1.ZoneCapacity{ten},
-			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}}})
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+		}},
+	})
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.Cluster{}).WithInterceptorFuncs(funcs)
 	if err := index.Add(t.Context(), indexer{builder}); err != nil {
 		t.Fatal(err)
@@ -126,5 +131,46 @@ func TestBookingsAreForgottenOnceSeen(t *testing.T) {
 	r.schedule(t)
 	if left := len(r.bookings.regions["r"]); left != 0 {
 		t.Errorf("%d bookings are still assumed although the cache shows them", left)
+	}
+}
+
+func TestClusterWithAnOrderGoesBackToIt(t *testing.T) {
+	existing := func(change ...func(*v1alpha1.ControlPlane)) *v1alpha1.ControlPlane {
+		o := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: "abcdefghij"}, Spec: v1alpha1.ControlPlaneSpec{
+			ID: "abcdefghij", Region: "r", Cluster: v1alpha1.ClusterReference{Namespace: "team", Name: "a"}, Zones: []string{"a"},
+			Endpoint: v1alpha1.GuestEndpoint{PlainPort: 20007},
+		}}
+		for _, apply := range change {
+			apply(o)
+		}
+		return o
+	}
+	cases := map[string]struct {
+		reason string
+		order  *v1alpha1.ControlPlane
+		want   order.Booking
+	}{
+		"Live":      {reason: "its labels were lost", order: existing(), want: order.Booking{ID: "abcdefghij", Cell: "c", Zones: []string{"a"}, PlainPort: 20007}},
+		"Tombstone": {reason: "an earlier guest of the name is still going", order: existing(func(o *v1alpha1.ControlPlane) { o.Spec.Tombstone = &v1alpha1.Tombstone{ID: o.Name} })},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, api := region(t, 10, interceptor.Funcs{}, waitingCluster("a", time.Hour), tc.order)
+			r.schedule(t)
+			got, bound := bookingOf(t, api, "a")
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+			if bound {
+				return
+			}
+			var cluster v1alpha1.Cluster
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, &cluster); err != nil {
+				t.Fatal(err)
+			}
+			if condition := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionScheduled); condition == nil || condition.Reason != v1alpha1.ReasonNameTaken {
+				t.Errorf("%s: %+v", tc.reason, condition)
+			}
+		})
 	}
 }

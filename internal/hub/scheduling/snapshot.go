@@ -38,7 +38,9 @@ func (r *reconciler) read(ctx context.Context, p *pass) error {
 		list    client.ObjectList
 		options []client.ListOption
 	}{
-		{list: &regions}, {list: &templates}, {list: &releases},
+		{list: &regions},
+		{list: &templates},
+		{list: &releases},
 		{list: &cells, options: []client.ListOption{here}},
 		{list: &orders, options: []client.ListOption{here}},
 		{list: &clusters, options: []client.ListOption{here}},

@@ -30,10 +30,13 @@ func wantRefused(t *testing.T, err error, parts ...string) {
 func (f *fleet) allowTenant(namespace, user string) {
 	f.t.Helper()
 	f.create(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"clusters", "clustercredentials"}, Verbs: []string{"*"}}}})
-	f.create(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tenant"},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}}})
+		{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"clusters", "clustercredentials"}, Verbs: []string{"*"}},
+	}})
+	f.create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tenant"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	})
 }
 
 func network(pods, services string) func(*v1alpha1.Cluster) {

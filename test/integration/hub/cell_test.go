@@ -125,7 +125,7 @@ func TestAgentCertificateIsRenewedAndRevoked(t *testing.T) {
 	}
 	f.eventually("wait until generation 1 is revoked", func(context.Context) error {
 		if err := orders(first); !apierrors.IsForbidden(err) {
-			return fmt.Errorf("got %v, want Forbidden", err)
+			return fmt.Errorf("got %w, want Forbidden", err)
 		}
 		return nil
 	})

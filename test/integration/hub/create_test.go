@@ -60,8 +60,10 @@ func TestCreateWritesTheOrder(t *testing.T) {
 		c.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, LastTransitionTime: metav1.Now()}}
 	})
 	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	wantStatus := v1alpha1.ClusterStatus{ID: id, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
-		Endpoint: &want.Endpoint, CABundle: "bundle", ObservedGeneration: cluster.Generation}
+	wantStatus := v1alpha1.ClusterStatus{
+		ID: id, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
+		Endpoint: &want.Endpoint, CABundle: "bundle", ObservedGeneration: cluster.Generation,
+	}
 	if diff := cmp.Diff(wantStatus, cluster.Status, cmpopts.IgnoreFields(v1alpha1.ClusterStatus{}, "Conditions")); diff != "" {
 		t.Errorf("status of the Cluster (-want +got):\n%s", diff)
 	}
@@ -72,7 +74,7 @@ func TestTwentyAtOnce(t *testing.T) {
 	f.cell("c1")
 	f.cell("c2")
 	namespace := f.namespace("team")
-	var clusters []*v1alpha1.Cluster
+	clusters := make([]*v1alpha1.Cluster, 0, 20)
 	for i := range 20 {
 		clusters = append(clusters, f.cluster(namespace, fmt.Sprintf("c%d", i)))
 	}
@@ -107,8 +109,10 @@ func TestUnknownNames(t *testing.T) {
 		reason string
 		parts  []string
 	}{
-		"region": {change: func(c *v1alpha1.Cluster) { c.Spec.Region += "x" }, reason: v1alpha1.ReasonRegionNotFound,
-			parts: []string{"there is no region " + f.name + "x", "did you mean " + f.name + "?", "existing: "}},
+		"region": {
+			change: func(c *v1alpha1.Cluster) { c.Spec.Region += "x" }, reason: v1alpha1.ReasonRegionNotFound,
+			parts: []string{"there is no region " + f.name + "x", "did you mean " + f.name + "?", "existing: "},
+		},
 		"template": {change: func(c *v1alpha1.Cluster) { c.Spec.Template = "standart" }, reason: v1alpha1.ReasonTemplateNotFound, parts: []string{"did you mean standard?"}},
 		"version":  {change: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.36.9" }, reason: v1alpha1.ReasonVersionNotFound, parts: []string{"v1.36.9", "did you mean v1.36.3?"}},
 	}
@@ -157,7 +161,7 @@ func TestNoRoomUntilThereIs(t *testing.T) {
 	}
 	f.eventually("wait until the rejections are gone", func(ctx context.Context) error {
 		if err := f.api.Get(ctx, client.ObjectKeyFromObject(second), second); err != nil || len(second.Status.RejectedCells) > 0 {
-			return fmt.Errorf("%v, %v", second.Status.RejectedCells, err)
+			return fmt.Errorf("%v, %w", second.Status.RejectedCells, err)
 		}
 		return nil
 	})

@@ -23,8 +23,10 @@ func (f *fleet) askFor(namespace, name, cluster string) *v1alpha1.ClusterCredent
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	credential := &v1alpha1.ClusterCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.ClusterCredentialSpec{Cluster: cluster, Role: v1alpha1.CredentialAdmin, User: "alice", Request: string(request), ExpirationSeconds: 600}}
+	credential := &v1alpha1.ClusterCredential{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       v1alpha1.ClusterCredentialSpec{Cluster: cluster, Role: v1alpha1.CredentialAdmin, User: "alice", Request: string(request), ExpirationSeconds: 600},
+	}
 	f.create(credential)
 	return credential
 }
@@ -131,8 +133,10 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	f := newFleet(t)
 	namespace := f.namespace("team")
 	const head = "-----BEGIN CERTIFICATE REQUEST-----\n"
-	garbage := &v1alpha1.ClusterCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "garbage"},
-		Spec: v1alpha1.ClusterCredentialSpec{Cluster: "prod", User: "alice", Request: head}}
+	garbage := &v1alpha1.ClusterCredential{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "garbage"},
+		Spec:       v1alpha1.ClusterCredentialSpec{Cluster: "prod", User: "alice", Request: head},
+	}
 	f.create(garbage)
 	f.awaitCondition(garbage, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRefused, "spec.request")
 	cases := map[string]struct {
@@ -147,8 +151,10 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			credential := &v1alpha1.ClusterCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bad"},
-				Spec: v1alpha1.ClusterCredentialSpec{Cluster: "prod", User: "alice", Request: head}}
+			credential := &v1alpha1.ClusterCredential{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bad"},
+				Spec:       v1alpha1.ClusterCredentialSpec{Cluster: "prod", User: "alice", Request: head},
+			}
 			tc.change(&credential.Spec)
 			wantRefused(t, f.api.Create(t.Context(), credential), tc.parts...)
 		})

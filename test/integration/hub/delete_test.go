@@ -80,7 +80,7 @@ func TestDeleteWhileCreating(t *testing.T) {
 	namespace := f.namespace("team")
 	stop := f.agent()
 	defer stop()
-	var clusters []*v1alpha1.Cluster
+	clusters := make([]*v1alpha1.Cluster, 0, 21)
 	for i := range 21 {
 		cluster := f.cluster(namespace, fmt.Sprintf("c%d", i))
 		switch i % 3 {

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -115,7 +114,7 @@ func (f *fleet) renew(cell *v1alpha1.Cell, at time.Time, seconds int32) {
 	f.t.Helper()
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.CellNamespace(cell.Name), Name: v1alpha1.AgentLease}}
 	_, err := controllerutil.CreateOrUpdate(f.t.Context(), f.api, lease, func() error {
-		lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: ptr.To("agent"), LeaseDurationSeconds: &seconds, RenewTime: ptr.To(metav1.NewMicroTime(at))}
+		lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: new("agent"), LeaseDurationSeconds: &seconds, RenewTime: new(metav1.NewMicroTime(at))}
 		return nil
 	})
 	if err != nil {
@@ -230,7 +229,7 @@ func (f *fleet) awaitGone(object client.Object) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("is still there, finalizers %v: %v", object.GetFinalizers(), err)
+		return fmt.Errorf("is still there, finalizers %v: %w", object.GetFinalizers(), err)
 	})
 }
 

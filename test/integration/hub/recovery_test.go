@@ -85,7 +85,7 @@ func TestLostLabelsComeBack(t *testing.T) {
 		}
 		f.eventually("wait until the labels that were "+name+" are back", func(ctx context.Context) error {
 			if err := f.api.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil || cluster.Labels[v1alpha1.LabelID] != order.Name {
-				return fmt.Errorf("labels %v, %v", cluster.Labels, err)
+				return fmt.Errorf("labels %v, %w", cluster.Labels, err)
 			}
 			return nil
 		})
@@ -104,8 +104,10 @@ func TestTenantsCannotBind(t *testing.T) {
 	bound := f.cluster(namespace, "bound")
 	f.order(bound)
 
-	labelled := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "labelled", Labels: map[string]string{v1alpha1.LabelCell: cell.Name}},
-		Spec: v1alpha1.ClusterSpec{Region: f.name}}
+	labelled := &v1alpha1.Cluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "labelled", Labels: map[string]string{v1alpha1.LabelCell: cell.Name}},
+		Spec:       v1alpha1.ClusterSpec{Region: f.name},
+	}
 	wantRefused(t, tenant.Create(t.Context(), labelled), "written by the hub alone")
 	for name, patch := range map[string]string{
 		"another id":    `{"metadata":{"labels":{"fleet.myriad.dev/id":"zzzzzzzzzz"}}}`,
@@ -168,19 +170,21 @@ func TestSuperseded(t *testing.T) {
 	there := f.cell("c2", func(c *v1alpha1.Cell) { c.Spec.Cordoned = true })
 	cluster := f.cluster(f.namespace("team"), "prod")
 	old := f.order(cluster)
-	moved := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.CellNamespace(there.Name), Name: old.Name,
-		Labels: old.Labels, Finalizers: old.Finalizers}, Spec: *old.Spec.DeepCopy()}
+	moved := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{
+		Namespace: v1alpha1.CellNamespace(there.Name), Name: old.Name,
+		Labels: old.Labels, Finalizers: old.Finalizers,
+	}, Spec: *old.Spec.DeepCopy()}
 	moved.Spec.Epoch = 2
 	f.create(moved)
 	f.eventually("wait until the lower epoch is superseded", func(ctx context.Context) error {
 		if err := f.api.Get(ctx, client.ObjectKeyFromObject(old), old); err != nil || old.Spec.SupersededBy != 2 {
-			return fmt.Errorf("supersededBy %d, %v", old.Spec.SupersededBy, err)
+			return fmt.Errorf("supersededBy %d, %w", old.Spec.SupersededBy, err)
 		}
 		return nil
 	})
 	f.eventually("wait until the Cluster follows", func(ctx context.Context) error {
 		if err := f.api.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil || cluster.Labels[v1alpha1.LabelCell] != there.Name || cluster.Status.Cell != there.Name {
-			return fmt.Errorf("cell %s, status %s, %v", cluster.Labels[v1alpha1.LabelCell], cluster.Status.Cell, err)
+			return fmt.Errorf("cell %s, status %s, %w", cluster.Labels[v1alpha1.LabelCell], cluster.Status.Cell, err)
 		}
 		return nil
 	})

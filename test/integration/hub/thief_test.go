@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -184,9 +185,7 @@ func request(ctx context.Context, web *http.Client, method, url string, header h
 	if err != nil {
 		return 0, err
 	}
-	for key, values := range header {
-		message.Header[key] = values
-	}
+	maps.Copy(message.Header, header)
 	message.Header.Set("Content-Type", kind)
 	answer, err := web.Do(message)
 	if err != nil {
