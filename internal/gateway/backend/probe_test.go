@@ -33,8 +33,8 @@ func TestReadyzProber(t *testing.T) {
 			want:    health.TimedOut,
 		},
 		"Dead": {
-			reason: "Nobody listens.",
-			change: func(server *gatewaytest.APIServer, _ *routing.Route) { server.Kill() },
+			reason: "Nobody listens: another loopback address, for a port that was given up may be taken by others.",
+			change: func(_ *gatewaytest.APIServer, route *routing.Route) { route.Backends[0].Address = "127.255.255.9" },
 			want:   health.Refused,
 		},
 		"WrongName": {
