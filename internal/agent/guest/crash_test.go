@@ -3,6 +3,7 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,15 +20,20 @@ var errCrash = errors.New("the agent was killed")
 
 // crash kills the agent at the n-th call that leaves the reconciler: before it or after it, which is
 // where a process that is killed can leave things half done. Writes to files are atomic themselves.
-type crash struct{ left int }
+type crash struct {
+	mu   sync.Mutex
+	left int // places until then
+}
 
-// due counts one place and tells whether this is where the agent dies.
+// due counts one place and tells whether the agent dies there, or is dead already.
 func (c *crash) due() bool {
 	if c == nil {
 		return false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.left--
-	return c.left == 0
+	return c.left <= 0
 }
 
 func (c *crash) step() {
@@ -114,7 +120,9 @@ func (c *crashingCertificates) Remove(id string) error {
 func (w *world) killed(n int) (died bool) {
 	w.t.Helper()
 	w.crash = &crash{left: n}
+	r := w.boot()
 	defer func() {
+		r.running.Wait() // a bootstrap of the dead agent does nothing any more
 		if recovered := recover(); recovered != nil {
 			if err, ok := recovered.(error); !ok || !errors.Is(err, errCrash) {
 				panic(recovered)
@@ -123,7 +131,7 @@ func (w *world) killed(n int) (died bool) {
 		}
 		w.crash = nil
 	}()
-	if err := w.settle(w.boot()); err != nil {
+	if err := w.settle(r); err != nil {
 		w.t.Fatalf("killed at %d: %v", n, err)
 	}
 	return w.crash.left <= 0
