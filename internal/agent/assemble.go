@@ -55,7 +55,7 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) *agent
 	})
 	a.renewer = renewal.New(renewal.Options{
 		Dir: filepath.Dir(o.Kubeconfig), Cell: o.Cell, Hub: connection, RequestLifetime: o.RequestLifetime,
-		Changed: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
+		Changed: func() { a.cell.Changed() }, Renewed: connection.Reconnect, Clock: o.Clock, Log: o.Log,
 	})
 	a.drills = drills.New(drills.Options{
 		Hub: connection, Runtime: o.Runtime, InForce: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,

@@ -23,6 +23,8 @@ const (
 // Hub takes the renewals.
 type Hub interface {
 	RenewLease(ctx context.Context, holder string, now time.Time, lifetime time.Duration) error
+	// Reconnect ends all connections: the next ones use the certificate that is on disk by then.
+	Reconnect()
 }
 
 // state of the connection to the hub, as last logged.
@@ -67,6 +69,9 @@ func (h *Heart) beat(ctx context.Context) state {
 		return h.last
 	}
 	now := classify(err)
+	if now == refused {
+		h.Hub.Reconnect() // somebody may have put another certificate there
+	}
 	if now == h.last {
 		return now
 	}

@@ -14,7 +14,12 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-type fakeHub struct{ err error }
+type fakeHub struct {
+	err         error
+	reconnected int
+}
+
+func (f *fakeHub) Reconnect() { f.reconnected++ }
 
 func (f *fakeHub) RenewLease(context.Context, string, time.Time, time.Duration) error { return f.err }
 
@@ -51,5 +56,8 @@ func TestLog(t *testing.T) {
 		if (beat.want == "") != (got == "") || !strings.Contains(got, beat.want) || strings.Count(got, "\n") > 1 {
 			t.Errorf("%s: logged %q, want %q", beat.reason, got, beat.want)
 		}
+	}
+	if hub.reconnected != 3 {
+		t.Errorf("tried %d times with new connections after 3 refusals", hub.reconnected)
 	}
 }

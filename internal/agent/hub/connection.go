@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +18,7 @@ import (
 	core "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/connrotation"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 )
@@ -27,6 +29,8 @@ const (
 	// queriesPerSecond and burst allow a hundred guests to report at once without a queue; the hub
 	// protects itself with a priority level per cell.
 	queriesPerSecond, burst = 50, 100
+	// dialTimeout and keepAlive are client-go's own.
+	dialTimeout, keepAlive = 30 * time.Second, 30 * time.Second
 )
 
 // Options of a connection.
@@ -43,6 +47,7 @@ type Options struct {
 type Connection struct {
 	cell, namespace string
 	log             *slog.Logger
+	dialer          *connrotation.Dialer
 
 	fleet        rest.Interface
 	coordination coordination.CoordinationV1Interface
@@ -55,11 +60,13 @@ type Connection struct {
 func Connect(o Options) (*Connection, error) {
 	config := rest.CopyConfig(o.Config)
 	config.QPS, config.Burst = queriesPerSecond, burst
+	dialer := connrotation.NewDialer((&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext)
+	config.Dial = dialer.DialContext
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("cell %s: connection to the hub: %w", o.Cell, err)
 	}
-	c := &Connection{cell: o.Cell, namespace: v1alpha1.CellNamespace(o.Cell), log: o.Log}
+	c := &Connection{cell: o.Cell, namespace: v1alpha1.CellNamespace(o.Cell), log: o.Log, dialer: dialer}
 	if c.coordination, err = coordination.NewForConfigAndClient(config, client); err != nil {
 		return nil, fmt.Errorf("cell %s: connection to the hub: %w", o.Cell, err)
 	}
@@ -130,6 +137,10 @@ func (c *Connection) Run(ctx context.Context) {
 		<-done
 	}
 }
+
+// Reconnect ends all connections. The next ones show the certificate that is on disk by then; client-go
+// by itself would look for a new one every five minutes.
+func (c *Connection) Reconnect() { c.dialer.CloseAll() }
 
 // AwaitSync returns true once the view is complete, and false when the context ended before.
 func (c *Connection) AwaitSync(ctx context.Context) bool {

@@ -45,10 +45,10 @@ type Options struct {
 	Hub  Hub
 	// RequestLifetime is how long a request may go unanswered before another one replaces it.
 	RequestLifetime time.Duration
-	// Changed is called when Request has a new answer.
-	Changed func()
-	Clock   clock.Clock
-	Log     *slog.Logger
+	// Changed is called when Request has a new answer, Renewed when there is a new certificate.
+	Changed, Renewed func()
+	Clock            clock.Clock
+	Log              *slog.Logger
 }
 
 // Renewer renews one certificate.
@@ -117,6 +117,7 @@ func (r *Renewer) Renew(ctx context.Context) error {
 		return r.newRequest(r.user())
 	}
 	r.set(nil)
+	r.Renewed()
 	r.Log.Info("renewed the agent's certificate")
 	return nil
 }

@@ -26,6 +26,7 @@ type fixture struct {
 	cell      *v1alpha1.Cell
 	answer    map[string]string
 	renewer   *Renewer
+	renewed   int
 }
 
 func (f *fixture) Cell() *v1alpha1.Cell { return f.cell }
@@ -56,7 +57,7 @@ func (f *fixture) leaf() pki.Leaf {
 
 func (f *fixture) restart() {
 	f.renewer = New(Options{
-		Dir: f.dir, Cell: "hz-1", Hub: f, RequestLifetime: time.Hour, Changed: func() {},
+		Dir: f.dir, Cell: "hz-1", Hub: f, RequestLifetime: time.Hour, Changed: func() {}, Renewed: func() { f.renewed++ },
 		Clock: f.clock, Log: slog.New(slog.DiscardHandler),
 	})
 }
@@ -131,6 +132,9 @@ func TestRenew(t *testing.T) {
 	want := f.sign(t, request)
 	if f.renew(t) != "" || f.current(t) != string(want) {
 		t.Error("the answer was not installed")
+	}
+	if f.renewed != 1 {
+		t.Errorf("a new certificate was told %d times", f.renewed)
 	}
 	if _, err := os.Stat(filepath.Join(f.dir, requestFile)); err == nil {
 		t.Error("the answered request was left")

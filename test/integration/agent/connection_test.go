@@ -84,7 +84,8 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// TestRevoked: an agent whose certificate counts no more says so once and keeps its guests.
+// TestRevoked: an agent whose certificate counts no more says so once and keeps its guests, and goes on
+// as soon as it has joined again.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -107,6 +108,10 @@ func TestRevoked(t *testing.T) {
 	if count := strings.Count(f.log.String(), "run 'myriad up'"); count != 1 {
 		t.Errorf("it was said %d times", count)
 	}
+	f.update(f.cell, func() { f.cell.Spec.CredentialGeneration = 2 })
+	f.grant(v1alpha1.AgentUser(f.name, 2))
+	f.join(30 * time.Minute)
+	f.logged("the hub answers again")
 }
 
 // TestRenewal: both the agent's own certificate and its guests' leaves, which live for minutes, are
