@@ -116,8 +116,11 @@ func CertificateKey(name string) string { return "certificate/" + name + ".key" 
 
 // Probe is an HTTPS GET that answers 200 when the component is ready.
 type Probe struct {
-	// Address is host:port.
+	// Address is host:port; empty with Socket.
 	Address string `json:"address"`
+	// Socket is the absolute path of a unix socket to ask instead, over plain HTTP: for Myriad's own
+	// daemons, on the process runtime.
+	Socket string `json:"socket,omitempty"`
 	// Path of the request.
 	Path string `json:"path"`
 	// CertFile and KeyFile (relative to ConfigDir) of the client certificate; empty for none.

@@ -37,9 +37,9 @@ type Status struct {
 	FailingPorts map[uint16]string `json:"failingPorts"`
 }
 
-// socketName of the status socket in the gateway's directory. It answers GET /status with a Status as JSON
+// SocketName of the status socket in the gateway's directory. It answers GET /status with a Status as JSON
 // and GET /metrics in the text format of Prometheus.
-const socketName = "gateway.sock"
+const SocketName = "gateway.sock"
 
 // ReadStatus asks the gateway process of a directory.
 func ReadStatus(ctx context.Context, dir string) (Status, error) {
@@ -132,7 +132,7 @@ func (s *statusServer) close() error {
 // socketPath is a name for the status socket that is short enough for a socket address (108 bytes),
 // however long the directory's is. It holds until the directory is closed.
 func socketPath(dir *os.File) string {
-	return filepath.Join("/proc/self/fd", fmt.Sprint(dir.Fd()), socketName)
+	return filepath.Join("/proc/self/fd", fmt.Sprint(dir.Fd()), SocketName)
 }
 
 // listenSocket replaces the socket that a process before this one left behind.
@@ -142,12 +142,12 @@ func listenSocket(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("open its directory: %w", err)
 	}
 	defer dir.Close()
-	if err := os.RemoveAll(filepath.Join(path, socketName)); err != nil {
+	if err := os.RemoveAll(filepath.Join(path, SocketName)); err != nil {
 		return nil, fmt.Errorf("remove the old one: %w", err)
 	}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketPath(dir), Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", filepath.Join(path, socketName), err)
+		return nil, fmt.Errorf("listen on %s: %w", filepath.Join(path, SocketName), err)
 	}
 	// The name leads nowhere once the directory is closed; the next start removes the file.
 	listener.SetUnlinkOnClose(false)

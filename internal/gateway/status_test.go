@@ -28,7 +28,7 @@ func TestStatus(t *testing.T) {
 	guest := gatewaytest.NewGuest(t, "g")
 	server := guest.Start(t, "a")
 	write(t, dir, guest.Route(3, server))
-	if err := os.WriteFile(filepath.Join(dir, socketName), nil, 0o600); err != nil { // left by a killed process
+	if err := os.WriteFile(filepath.Join(dir, SocketName), nil, 0o600); err != nil { // left by a killed process
 		t.Fatal(err)
 	}
 	gateway := start(t, dir, nil, anyPort)

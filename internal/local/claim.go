@@ -55,6 +55,10 @@ func (r registry) reclaim(home *Home) (netip.Prefix, error) {
 	if r.owner(octet) == home.Dir || r.take(octet, home.Dir) {
 		return claimed, nil
 	}
+	if r.owner(octet) == "" {
+		return netip.Prefix{}, fmt.Errorf("home %s uses %s, and another program listens on %s or %s; 'ss -ltnp' names it: stop it, then run 'myriad up' again",
+			home.Dir, claimed, net.JoinHostPort(hubHosts(claimed).apiServer.String(), strconv.Itoa(hubPort)), net.JoinHostPort(hubHosts(claimed).etcd.String(), "2379"))
+	}
 	return netip.Prefix{}, fmt.Errorf("home %s uses %s, which home %s has claimed since; stop that one and remove %s, or move this home's clusters",
 		home.Dir, claimed, r.owner(octet), r.file(octet))
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/gateway"
 )
 
 // Ids of the manifests that the platform's supervisor runs, beside hubID.
@@ -84,11 +86,15 @@ func gatewayManifest(home *Home, binary string, region *v1alpha1.Region) (contro
 	listen := netip.AddrPortFrom(address, uint16(region.Spec.Gateway.Port))
 	manifest := controlplane.Manifest{ID: gatewayID(region.Name), Epoch: 1}
 	for instance := 1; instance <= gatewaysPerRegion; instance++ {
-		manifest.Components = append(manifest.Components, daemon("gateway-"+strconv.Itoa(instance), binary, "gateway",
+		directory := home.GatewayDir(region.Name, instance)
+		component := daemon("gateway-"+strconv.Itoa(instance), binary, "gateway",
 			"--region", region.Name,
 			"--instance", strconv.Itoa(instance),
 			"--listen", listen.String(),
-			"--dir", home.GatewayDir(region.Name, instance)))
+			"--dir", directory)
+		// It answers there once it listens: the second is replaced only when the first serves again.
+		component.Probe = &controlplane.Probe{Socket: filepath.Join(directory, gateway.SocketName), Path: "/status"}
+		manifest.Components = append(manifest.Components, component)
 	}
 	return manifest, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,7 +72,7 @@ func (p *prober) ask(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timing.probeTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.probe.Address+p.probe.Path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, probeURL(p.probe), nil)
 	if err != nil {
 		return fmt.Errorf("probing %s: %w", p.probe.Address, err)
 	}
@@ -90,8 +91,23 @@ func (p *prober) ask(ctx context.Context) error {
 	return err
 }
 
+func probeURL(probe controlplane.Probe) string {
+	if probe.Socket != "" {
+		return "http://socket" + probe.Path
+	}
+	return "https://" + probe.Address + probe.Path
+}
+
 // load makes the client anew when its certificates have changed on disk.
 func (p *prober) load() error {
+	if p.probe.Socket != "" {
+		if p.client == nil {
+			p.client = &http.Client{Transport: &http.Transport{
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, p.probe.Socket) },
+			}}
+		}
+		return nil
+	}
 	var files [3][]byte
 	for i, name := range []string{p.probe.CAFile, p.probe.CertFile, p.probe.KeyFile} {
 		if name == "" {

@@ -19,8 +19,8 @@ import (
 // A socket's path has at most 108 bytes (unix(7)), which the home of a long user name exceeds. So
 // both sides open the directory and go through /proc/self/fd, whose paths are short.
 
-func throughProc(dir *os.File) string {
-	return filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), socketFile)
+func throughProc(dir *os.File, name string) string {
+	return filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), name)
 }
 
 // listen makes the socket; the caller holds the directory's lock, so an old one is a dead one's.
@@ -33,7 +33,7 @@ func listen(dir string) (*net.UnixListener, error) {
 	if err := os.Remove(filepath.Join(dir, socketFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("removing the old socket: %w", err)
 	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: throughProc(handle), Net: "unix"})
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: throughProc(handle, socketFile), Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listening in %s: %w", dir, err)
 	}
@@ -49,17 +49,21 @@ func listen(dir string) (*net.UnixListener, error) {
 var errUnanswered = errors.New("no supervisor answers; 'myriad up' starts it")
 
 func dial(ctx context.Context, dir string) (net.Conn, error) {
-	handle, err := os.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", errUnanswered, err)
-	}
-	defer func() { _ = handle.Close() }() // only read
-	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "unix", throughProc(handle))
+	connection, err := dialSocket(ctx, filepath.Join(dir, socketFile))
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%w (%w)", errUnanswered, err)
 	}
 	return connection, err
+}
+
+func dialSocket(ctx context.Context, path string) (net.Conn, error) {
+	handle, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = handle.Close() }() // only read
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "unix", throughProc(handle, filepath.Base(path)))
 }
 
 // lock makes this the only supervisor of the directory, until the file is closed. It tries for a

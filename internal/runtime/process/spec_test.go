@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,5 +117,35 @@ func TestProbe(t *testing.T) {
 		if err := p.ask(t.Context()); (err == nil) != step.want {
 			t.Errorf("%s: want success %t, got %v", step.reason, step.want, err)
 		}
+	}
+}
+
+func TestProbeOverSocket(t *testing.T) {
+	// Longer than a socket's path may be: only its directory is opened by name.
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		t.Fatal(err)
+	}
+	p := &prober{
+		timing: timing{probeTimeout: 2 * time.Second},
+		probe:  controlplane.Probe{Socket: filepath.Join(dir, socketFile), Path: "/status"},
+	}
+	if err := p.ask(t.Context()); err == nil {
+		t.Error("nobody listens, yet the probe succeeds")
+	}
+	listener, err := listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	target.Listener = listener
+	target.Start()
+	defer target.Close()
+	if err := p.ask(t.Context()); err != nil {
+		t.Errorf("the daemon answers, yet: %v", err)
 	}
 }
