@@ -184,7 +184,7 @@ func reported(cell *v1alpha1.Cell, id string) []v1alpha1.Orphan {
 // worked tells whether something could be found out, and logs once when it could not.
 func (r *Reporter) worked(what string, err error) bool {
 	if err != nil && !r.failing[what] {
-		r.Log.Warn(what+" cannot be found out; what was reported last stays", "error", err)
+		r.Log.Warn("something about the cell cannot be found out; what was reported last stays", "what", what, "error", err)
 	}
 	r.failing[what] = err != nil
 	return err == nil

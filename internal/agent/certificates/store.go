@@ -54,11 +54,11 @@ func (s Set) Material(component, from string) ([]byte, bool) {
 	return content, ok
 }
 
-func (s *Set) add(component, name string, issued leaf, renewAt time.Time) {
-	s.material[component+"/"+controlplane.CertificateFile(name)] = issued.certificate
-	s.material[component+"/"+controlplane.CertificateKey(name)] = issued.key
-	if s.RenewAt.IsZero() || renewAt.Before(s.RenewAt) {
-		s.RenewAt = renewAt
+func add(set *Set, component, name string, issued leaf, renewAt time.Time) {
+	set.material[component+"/"+controlplane.CertificateFile(name)] = issued.certificate
+	set.material[component+"/"+controlplane.CertificateKey(name)] = issued.key
+	if set.RenewAt.IsZero() || renewAt.Before(set.RenewAt) {
+		set.RenewAt = renewAt
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *Store) Issue(manifest controlplane.Manifest, identity pki.Identity) (Se
 			if err != nil {
 				return Set{}, fmt.Errorf("guest %s: %s: certificate %s: %w", manifest.ID, component.Name, want.Name, err)
 			}
-			set.add(component.Name, want.Name, issued, renewAt)
+			add(&set, component.Name, want.Name, issued, renewAt)
 		}
 	}
 	return set, nil

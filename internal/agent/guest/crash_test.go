@@ -144,7 +144,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places := 0
+	var places int
 	for n := 1; ; n++ {
 		places = n
 		w := newWorld(t)

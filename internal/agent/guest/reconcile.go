@@ -71,8 +71,14 @@ type step struct {
 func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Duration, error) {
 	s := &scope{id: id, record: r.record(id)}
 	act := []step{
-		{"accept", r.accept}, {"bury", r.bury}, {"observe", r.observe}, {"identify", r.identify},
-		{"reserve", r.reserve}, {"render", r.render}, {"certify", r.certify}, {"apply", r.apply},
+		{"accept", r.accept},
+		{"bury", r.bury},
+		{"observe", r.observe},
+		{"identify", r.identify},
+		{"reserve", r.reserve},
+		{"render", r.render},
+		{"certify", r.certify},
+		{"apply", r.apply},
 	}
 	tell := []step{{"bootstrap", r.bootstrap}, {"seal", r.seal}, {"report", r.report}}
 	for _, steps := range [][]step{act, tell} {
