@@ -41,9 +41,13 @@ func (s *Supervisor) capacity() (runtime.Capacity, error) {
 // 7, the others 11 in all.
 const inotifyPerGuest = 18
 
-// warnInotify says once that the guests need more inotify instances than the user may have.
-func (s *Supervisor) warnInotify() {
-	raw, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+// inotifyLimitFile tells how many inotify instances one user may have.
+const inotifyLimitFile = "/proc/sys/fs/inotify/max_user_instances"
+
+// warnInotify says once that the guests need more inotify instances than the user may have. A host
+// that does not tell its limit is not warned of.
+func (s *Supervisor) warnInotify(limitFile string) {
+	raw, err := os.ReadFile(limitFile)
 	if err != nil {
 		return
 	}

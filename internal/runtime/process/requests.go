@@ -27,7 +27,7 @@ func (s *Supervisor) apply(ctx context.Context, m *controlplane.Manifest) error 
 	if err := g.do(ctx, func(g *guest) { applied = g.apply(m) }); err != nil {
 		return err
 	}
-	s.warnInotify()
+	s.warnInotify(inotifyLimitFile)
 	return applied
 }
 

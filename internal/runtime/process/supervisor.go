@@ -137,7 +137,7 @@ func (s *Supervisor) run(ctx context.Context) error {
 		return err
 	}
 	s.work.Go(func() { s.pacer.run(ctx) })
-	s.warnInotify()
+	s.warnInotify(inotifyLimitFile)
 	return s.serve(ctx)
 }
 
