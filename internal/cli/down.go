@@ -17,7 +17,7 @@ func newDown(s *session) *cobra.Command {
 Clusters keep their data; the next 'myriad up' brings them back. To remove a fleet for good, delete its home after this.`,
 		Args: arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := local.Down(command.Context(), s.home, local.Lines(s.err)); err != nil {
+			if err := local.Down(command.Context(), s.home, local.Lines(s.err, s.clock)); err != nil {
 				return fmt.Errorf("myriad down: %w", err)
 			}
 			s.notef("the fleet of %s is down; 'myriad up' brings it back", s.home)

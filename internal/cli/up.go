@@ -33,7 +33,7 @@ All state is in the home directory; 'myriad down' stops the processes and keeps 
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {
 			options.Home = s.home
-			options.Report = local.Lines(s.err)
+			options.Report = local.Lines(s.err, s.clock)
 			if leafLifetime != 0 {
 				options.LeafLifetime = leafLifetime.String()
 			}

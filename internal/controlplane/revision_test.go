@@ -63,13 +63,15 @@ func TestInstances(t *testing.T) {
 		want         []string
 	}{
 		"Single": {
-			"one of each, in the first zone", v1alpha1.Single, Guest, []string{"a", "b", "c"},
+			"one of each, in the first zone", v1alpha1.Single, Guest,
+			[]string{"a", "b", "c"},
 			[]string{"etcd-a", "kube-apiserver-a", "kube-controller-manager-a", "kube-scheduler-a"},
 		},
 		"Hub":     {"the hub schedules nothing", v1alpha1.Single, Hub, []string{"a"}, []string{"etcd-a", "kube-apiserver-a", "kube-controller-manager-a"}},
 		"NoZones": {"an order that Render refuses", v1alpha1.Single, Guest, nil, nil},
 		"Zonal": {
-			"leader-elected ones need one twin, not two", v1alpha1.Zonal, Guest, []string{"a", "b", "c"},
+			"leader-elected ones need one twin, not two", v1alpha1.Zonal, Guest,
+			[]string{"a", "b", "c"},
 			[]string{
 				"etcd-a", "etcd-b", "etcd-c", "kube-apiserver-a", "kube-apiserver-b", "kube-apiserver-c",
 				"kube-controller-manager-a", "kube-controller-manager-b", "kube-scheduler-a", "kube-scheduler-b",

@@ -70,8 +70,10 @@ func TestStatus(t *testing.T) {
 // readMetrics of the gateway of a directory.
 func readMetrics(t *testing.T, dir string) string {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, dir) }}}
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, dir) },
+	}}
 	response, err := client.Get("http://gateway/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -73,14 +73,14 @@ func (h *Home) keepCertificate(directory, name string, leaf pki.Leaf, authority 
 	certificateFile, keyFile := filepath.Join(directory, name+".crt"), filepath.Join(directory, name+".key")
 	certificate, certificateErr := os.ReadFile(certificateFile)
 	key, keyErr := os.ReadFile(keyFile)
-	if errors.Join(certificateErr, keyErr) == nil && serves(certificate, leaf, identity[authority+".crt"], time.Now()) {
+	if errors.Join(certificateErr, keyErr) == nil && serves(certificate, leaf, identity[authority+".crt"], h.clock.Now()) {
 		return certificate, key, nil
 	}
 	signer, err := identity.Authority(authority)
 	if err != nil {
 		return nil, nil, fmt.Errorf("issue %s: %w", certificateFile, err)
 	}
-	if certificate, key, err = signer.Issue(leaf, time.Now()); err != nil {
+	if certificate, key, err = signer.Issue(leaf, h.clock.Now()); err != nil {
 		return nil, nil, fmt.Errorf("issue %s: %w", certificateFile, err)
 	}
 	if err := os.MkdirAll(directory, 0o700); err != nil {
@@ -138,7 +138,7 @@ func (h *Home) keepIdentity() (pki.Identity, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("hub identity %s: %w; restore the directory from a backup: without it every agent and gateway must join anew", directory, err)
 	}
-	if identity, err = pki.NewIdentity(hubID, time.Now()); err != nil {
+	if identity, err = pki.NewIdentity(hubID, h.clock.Now()); err != nil {
 		return nil, fmt.Errorf("make hub identity: %w", err)
 	}
 	// Written beside its place and renamed: there is a whole identity or none.

@@ -58,9 +58,6 @@ func cellManifest(home *Home, binary string, index int, cell *v1alpha1.Cell) con
 	if home.Settings.LeafLifetime != "" {
 		agent = append(agent, "--leaf-lifetime", home.Settings.LeafLifetime)
 	}
-	running := daemon("agent", binary, agent...)
-	// A revoked agent holds connections under its old name: another generation starts it anew.
-	running.Env = []string{"MYRIAD_CREDENTIAL=" + v1alpha1.AgentUser(cell.Name, cell.Spec.CredentialGeneration)}
 	return controlplane.Manifest{ID: cellID(cell.Name), Epoch: 1, Components: []controlplane.Component{
 		daemon("supervisor", binary, "supervisor",
 			"--dir", home.RuntimeDir(cell.Name),
@@ -69,7 +66,7 @@ func cellManifest(home *Home, binary string, index int, cell *v1alpha1.Cell) con
 			"--zones", strings.Join(cell.Spec.Zones, ","),
 			"--slots-dir", home.path("slots"),
 			"--slots", strconv.Itoa(startSlots())),
-		running,
+		daemon("agent", binary, agent...),
 	}}
 }
 

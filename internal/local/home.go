@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/google/renameio/v2"
+	"k8s.io/utils/clock"
 )
 
 // Home is the directory that holds all state of one local fleet.
@@ -20,6 +21,8 @@ type Home struct {
 	Dir string
 	// Settings are what home.json holds.
 	Settings Settings
+
+	clock clock.PassiveClock
 }
 
 // Settings of a home, kept in home.json.
@@ -55,7 +58,7 @@ func OpenHome(dir string) (*Home, error) {
 	if err := checkOwner(abs, info); err != nil {
 		return nil, err
 	}
-	home := &Home{Dir: abs}
+	home := &Home{Dir: abs, clock: clock.RealClock{}}
 	return home, home.load()
 }
 

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -24,7 +25,7 @@ func (h *Home) lock(ctx context.Context, report Report) (unlock func(), err erro
 	told := false
 	err = wait.PollUntilContextCancel(ctx, lockInterval, true, func(context.Context) (bool, error) {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EWOULDBLOCK {
+		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err == nil, err
 		}
 		if !told {
@@ -34,15 +35,21 @@ func (h *Home) lock(ctx context.Context, report Report) (unlock func(), err erro
 		return false, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("lock home %s (held by pid %s): %w", h.Dir, holder(file), err)
+		return nil, fmt.Errorf("lock home %s (held by pid %s): %w", h.Dir, holder(file), errors.Join(err, file.Close()))
 	}
-	if err := file.Truncate(0); err == nil {
-		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock home: %w", err)
+	if err := writeHolder(file); err != nil {
+		return nil, fmt.Errorf("lock home: %w", errors.Join(err, file.Close()))
 	}
 	return func() { _ = file.Close() }, nil
+}
+
+// writeHolder lets a command that waits say for whom.
+func writeHolder(file *os.File) error {
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	return err
 }
 
 func holder(file *os.File) string {

@@ -34,10 +34,9 @@ func TestParseRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := bytes.Clone(own)
 	block, _ := decode(own, requestBlock)
 	block[len(block)-1] ^= 1
-	forged = encode(requestBlock, block)
+	forged := encode(requestBlock, block)
 	p224, p224Err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	p384, p384Err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	p521, p521Err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)

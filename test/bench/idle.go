@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -153,7 +154,7 @@ func cpuOf(processes map[string]int) (map[string]float64, error) {
 			return nil, fmt.Errorf("read the CPU time of %s: %w", instance, err)
 		}
 		// The second field, the program's name, may hold anything; the last ')' ends it.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 		const utime, stime = 14 - 3, 15 - 3 // proc_pid_stat(5)
 		for _, field := range []int{utime, stime} {
 			ticks, err := strconv.ParseFloat(fields[field], 64)

@@ -73,8 +73,8 @@ func main() {
 	o.names = strings.Split(*names, ",")
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer cancel()
 	missed, err := run(ctx, o, os.Stdout)
+	cancel()
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)

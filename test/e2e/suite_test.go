@@ -37,11 +37,11 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if shared.suite != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), upBudget)
-		defer cancel()
 		if err := shared.Remove(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "the shared fleet left something behind:", err)
 			code = 1
 		}
+		cancel()
 	}
 	os.Exit(code)
 }

@@ -72,8 +72,7 @@ func (f *Fleet) RunInput(ctx context.Context, input string, arguments ...string)
 	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(input), &stdout, &stderr
 	if err := command.Run(); err != nil {
 		failure := &ExitError{Arguments: arguments, Code: -1, Output: stderr.String() + stdout.String()}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			failure.Code = exit.ExitCode()
 		} else {
 			failure.Output += err.Error()

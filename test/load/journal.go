@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,9 +71,9 @@ func (j *journal) quietSince(since, quiet time.Duration) bool {
 func (j *journal) lastFailure() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for i := len(j.requests) - 1; i >= 0; i-- {
-		if err := j.requests[i].err; err != nil {
-			return err.Error()
+	for _, request := range slices.Backward(j.requests) {
+		if request.err != nil {
+			return request.err.Error()
 		}
 	}
 	return "none"

@@ -49,7 +49,7 @@ type Set struct {
 
 // Material returns the PEM that File.From names, and false when it names no certificate of the
 // component.
-func (s Set) Material(component, from string) ([]byte, bool) {
+func (s *Set) Material(component, from string) ([]byte, bool) {
 	content, ok := s.material[component+"/"+from]
 	return content, ok
 }

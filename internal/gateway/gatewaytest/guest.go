@@ -144,7 +144,7 @@ func (a *APIServer) ServeHTTP(writer http.ResponseWriter, request *http.Request)
 func (a *APIServer) Kill() {
 	a.gate.open()
 	a.server.CloseClientConnections()
-	a.server.Config.Close()
+	_ = a.server.Config.Close() // its listener may be closed already
 }
 
 // Hang the server as SIGSTOP does: the kernel goes on to accept connections, nothing answers.

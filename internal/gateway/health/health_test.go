@@ -108,8 +108,14 @@ func TestNext(t *testing.T) {
 
 func TestRank(t *testing.T) {
 	order := []State{
-		{Verdict: Ready}, {Verdict: Unknown}, {Verdict: Ready, Suspect: true}, {Verdict: NotReady},
-		{Verdict: Draining}, {Verdict: EtcdLost}, {Verdict: Hanging}, {Verdict: Dead},
+		{Verdict: Ready},
+		{Verdict: Unknown},
+		{Verdict: Ready, Suspect: true},
+		{Verdict: NotReady},
+		{Verdict: Draining},
+		{Verdict: EtcdLost},
+		{Verdict: Hanging},
+		{Verdict: Dead},
 	}
 	for index := 1; index < len(order); index++ {
 		if better, worse := order[index-1], order[index]; better.Rank() >= worse.Rank() {

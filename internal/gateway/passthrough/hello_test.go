@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func clientHello(t testing.TB, config *tls.Config) []byte {
 	if _, err := io.ReadFull(server, body); err != nil {
 		t.Fatal(err)
 	}
-	return append(header, body...)
+	return slices.Concat(header, body)
 }
 
 // records of a hello, cut into fragments of at most size bytes.
@@ -79,8 +80,10 @@ func TestReadHello(t *testing.T) {
 			if _, err := client.Write(tc.sent); err != nil {
 				t.Fatal(err)
 			}
-			client.Close()
-			var connection net.Conn = server
+			if err := client.Close(); err != nil {
+				t.Fatal(err)
+			}
+			connection := server
 			if tc.oneByOne {
 				connection = oneByOne{Conn: server}
 			}
@@ -89,7 +92,7 @@ func TestReadHello(t *testing.T) {
 				t.Errorf("%s\nreadHello(...): -want, +got:\n%s\nerror: %v", tc.reason, diff, err)
 			}
 			rest, _ := io.ReadAll(server)
-			if all := append(got.sent, rest...); err == nil && !bytes.Equal(all, tc.sent) {
+			if all := slices.Concat(got.sent, rest); err == nil && !bytes.Equal(all, tc.sent) {
 				t.Errorf("%s\nkept and unread bytes differ from what was sent: %d of %d bytes", tc.reason, len(all), len(tc.sent))
 			}
 		})
@@ -100,7 +103,7 @@ func TestReadHello(t *testing.T) {
 func connected(t *testing.T) (client, server net.Conn) {
 	t.Helper()
 	listener := listen(t)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	client, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +133,7 @@ func TestReadHelloIsBounded(t *testing.T) {
 	defer server.Close()
 	go func() {
 		header := []byte{22, 3, 1, 0x40, 0}
-		for record := append(header, 1, 0, 0xff, 0xff); ; record = header {
+		for record := slices.Concat(header, []byte{1, 0, 0xff, 0xff}); ; record = header {
 			if _, err := client.Write(append(record, make([]byte, 0x4000-(len(record)-5))...)); err != nil {
 				return
 			}

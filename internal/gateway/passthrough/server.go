@@ -178,7 +178,7 @@ func (s *Server) forget(client *net.TCPConn) {
 
 // handle a client until its connection has ended. It closes it.
 func (s *Server) handle(client *net.TCPConn, id string) Result {
-	defer client.Close()
+	defer func() { _ = client.Close() }() // it may have ended already
 	if s.waiting.Add(1) > maxWaiting {
 		s.waiting.Add(-1)
 		return Overload
@@ -189,7 +189,7 @@ func (s *Server) handle(client *net.TCPConn, id string) Result {
 		return NoHello
 	}
 	if id == "" {
-		known := false
+		var known bool
 		if id, known = s.options.Guests.ByServerName(greeting.serverName); !known {
 			refuse(client)
 			return UnknownName
@@ -210,8 +210,7 @@ func (s *Server) handle(client *net.TCPConn, id string) Result {
 
 // refuse a client that named no known guest, with a TLS alert that says so.
 func refuse(client *net.TCPConn) {
-	deadline := time.Now().Add(lingerTime)
-	if client.SetDeadline(deadline) != nil {
+	if client.SetDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
 	if _, err := client.Write(unrecognizedName); err != nil {

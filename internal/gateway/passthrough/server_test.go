@@ -249,7 +249,7 @@ func rawServer(t *testing.T) routing.Backend {
 		if err != nil {
 			return
 		}
-		defer connection.Close()
+		defer func() { _ = connection.Close() }()
 		received, err := io.ReadAll(connection)
 		if err == nil {
 			_, _ = connection.Write(received)
@@ -266,7 +266,7 @@ func TestHalfCloseAndBulk(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := connection.(*net.TCPConn)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	sent := bytes.Repeat([]byte("GET "), 4<<20)
 	if _, err := client.Write(sent); err != nil {
 		t.Fatal(err)

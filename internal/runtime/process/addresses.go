@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -230,8 +231,6 @@ func (a *addresses) release(id string) error {
 // clone copies the map of guests; a guest's own map is never changed once it is in a book.
 func (b *addressBook) clone() addressBook {
 	guests := make(map[string]map[string]netip.Addr, len(b.Guests)+1)
-	for id, addresses := range b.Guests {
-		guests[id] = addresses
-	}
+	maps.Copy(guests, b.Guests)
 	return addressBook{Last: b.Last, Guests: guests}
 }

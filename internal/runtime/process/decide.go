@@ -218,8 +218,9 @@ func rollNext(g *guestView, p *plan) int {
 	return next
 }
 
-// slotDone tells whether a guest no longer needs its start slot: all is ready, its time is over, or
-// it only waits for the pause after a failure.
+// slotDone tells whether a guest no longer needs its start slot: everything runs and what others wait
+// for is ready (the rest costs little, and the next guest's etcd mostly waits at first), its time is
+// over, or it only waits for the pause after a failure.
 func slotDone(g *guestView, p *plan) bool {
 	if !g.now.Before(g.slotUntil) {
 		return true
@@ -231,7 +232,14 @@ func slotDone(g *guestView, p *plan) bool {
 			continue
 		}
 		busy = busy || c.alive || p.steps[i].action == start
-		unready = unready || !c.alive || !c.wasReady
+		unready = unready || !c.alive || !c.wasReady && !g.last(c)
 	}
 	return !busy || !unready
+}
+
+// last says that a component starts after others and none after it.
+func (g *guestView) last(c *componentView) bool {
+	return len(c.after) > 0 && !slices.ContainsFunc(g.components, func(other componentView) bool {
+		return slices.Contains(other.after, c.name)
+	})
 }

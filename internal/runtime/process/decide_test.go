@@ -80,6 +80,23 @@ func TestDecide(t *testing.T) {
 			view:   guestView{slot: true, slotUntil: later, components: []componentView{running}},
 			want:   want{Steps: []step{{leave, runtime.Running}}, DropSlot: true},
 		},
+		"SlotDoneBeforeTheLast": {
+			reason: "what starts last costs little: the next guest need not wait for its probe",
+			view: guestView{slot: true, slotUntil: later, components: []componentView{
+				running,
+				with(named(running, "kube-scheduler-a", "etcd-a"), func(c *componentView) { c.ready, c.wasReady = false, false }),
+			}},
+			want: want{Steps: []step{{leave, runtime.Running}, {leave, runtime.Starting}}, DropSlot: true},
+		},
+		"SlotKeptForTheMiddle": {
+			reason: "an API server that starts is the cost that slots bound",
+			view: guestView{slot: true, slotUntil: later, components: []componentView{
+				running,
+				with(named(running, "kube-apiserver-a", "etcd-a"), func(c *componentView) { c.ready, c.wasReady = false, false }),
+				named(dead, "kube-scheduler-a", "kube-apiserver-a"),
+			}},
+			want: want{Steps: []step{{leave, runtime.Running}, {leave, runtime.Starting}, {leave, runtime.Waiting}}, Wake: later},
+		},
 		"SlotDoneInTime": {
 			reason: "a guest that never becomes ready does not keep its slot for ever",
 			view: guestView{slot: true, slotUntil: noon, components: []componentView{
@@ -242,8 +259,10 @@ func TestRollNext(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	want := []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
-		8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second}
+	want := []time.Duration{
+		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second,
+		8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second,
+	}
 	var got []time.Duration
 	for i := range want {
 		got = append(got, defaultTiming.backoff(i+1))

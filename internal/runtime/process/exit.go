@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -110,8 +111,8 @@ var (
 func lastError(tail []byte) string {
 	lines := bytes.Split(tail, []byte("\n"))
 	fallback := ""
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := strings.TrimRight(string(lines[i]), "\r ")
+	for _, raw := range slices.Backward(lines) {
+		line := strings.TrimRight(string(raw), "\r ")
 		if message := errorMessage(line); message != "" {
 			return shorten(message)
 		}

@@ -95,7 +95,7 @@ func (f *found) readStat(dir string) bool {
 	}
 	// The second field, the program's name, may hold anything; the last ')' ends it.
 	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	const state, session, startTime = 3 - 3, 6 - 3, 22 - 3
+	const state, session, startTime = 0, 6 - 3, 22 - 3
 	if len(fields) <= startTime || fields[state] == "Z" || fields[state] == "X" {
 		return false
 	}

@@ -22,7 +22,7 @@ func TestRotateLog(t *testing.T) {
 		}
 		return string(raw)
 	}
-	for _, line := range strings.Fields("one two three four five") { // the writer keeps its file open
+	for line := range strings.FieldsSeq("one two three four five") { // the writer keeps its file open
 		if _, err := log.WriteString(line); err != nil {
 			t.Fatal(err)
 		}

@@ -139,14 +139,14 @@ func TestApplyChanges(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			make := func() controlplane.Manifest {
+			build := func() controlplane.Manifest {
 				m := manifest(server(t, "x", "a"), server(t, "y", "a"))
 				for i := range m.Components {
 					m.Components[i].Files = []controlplane.File{{Path: "live", Content: []byte("old"), Live: true}, {Path: "sub/other", Content: []byte("old")}}
 				}
 				return m
 			}
-			m := make()
+			m := build()
 			b.apply(m)
 			before := b.ready("g")
 			for i := range m.Components {
