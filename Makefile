@@ -56,6 +56,11 @@ integration: distro build $(TOOLS)/gotestsum ## Run the tests of several package
 e2e: distro build $(TOOLS)/gotestsum ## Run the tests of whole fleets through the myriad command
 	hack/test e2e
 
+.PHONY: e2e-full
+e2e-full: distro build $(TOOLS)/gotestsum ## Run e2e without shortcuts, an older Kubernetes included: over half an hour, too long for CI
+	go run ./hack/distro -version v1.35.4 -out out/distro
+	MYRIAD_E2E_FULL=1 E2E_TIMEOUT=60m hack/test e2e
+
 .PHONY: bench
 bench: distro build ## Measure against the same processes started by hand, as ratios, into out/bench
 	go run ./test/bench

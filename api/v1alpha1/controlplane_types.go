@@ -29,6 +29,7 @@ type ControlPlane struct {
 // ControlPlaneSpec holds all that an agent needs: it can read nothing else.
 //
 // +kubebuilder:validation:XValidation:rule="self.epoch >= oldSelf.epoch",message="epoch only grows"
+// +kubebuilder:validation:XValidation:rule="self.zones == oldSelf.zones && self.availability == oldSelf.availability",message="zones and availability are immutable: etcd's data lies where they say"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.tombstone) || has(self.tombstone)",message="a tombstone cannot be taken back"
 // +kubebuilder:validation:XValidation:rule="!has(self.tombstone) || self.tombstone.id == self.id",message="tombstone.id must equal spec.id"
 type ControlPlaneSpec struct {

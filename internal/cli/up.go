@@ -81,6 +81,13 @@ func (s *session) sayHello(ctx context.Context) error {
 			return err
 		}
 	}
+	if hello, err = s.findCluster(ctx, hub, helloName); err != nil {
+		return err
+	}
+	kubectl, err := s.kubectl(s.home, hello.Status.Version)
+	if err != nil {
+		return fmt.Errorf("find kubectl: %w", err)
+	}
 	return s.print(`
 The fleet is up. Try:
   myriad cluster list
@@ -89,7 +96,7 @@ The fleet is up. Try:
   myriad zone fail fra-1 a --mode kill       # a drill: prod goes on without zone a
   myriad zone restore fra-1 a
   myriad cluster kubeconfig hello            # for any kubectl on this machine
-  kubectl --kubeconfig ` + s.kubeconfig + ` get regions,cells,clusters -A
+  ` + kubectl + ` --kubeconfig ` + s.kubeconfig + ` get regions,cells,clusters -A
   myriad down                                # stops everything; 'myriad up' brings it back
 `)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // The second octets that homes claim: 127.64.0.0/16 to 127.250.0.0/16. Lower ones are left to
@@ -31,6 +33,11 @@ func (r registry) claim(home *Home) (netip.Prefix, error) {
 	if err := r.prepare(); err != nil {
 		return netip.Prefix{}, err
 	}
+	unlock, err := r.lock()
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	defer unlock()
 	if home.Settings.Network.IsValid() {
 		return r.reclaim(home)
 	}
@@ -79,6 +86,18 @@ func (r registry) prepare() error {
 		return fmt.Errorf("open the registry of loopback networks to all users: %w", err)
 	}
 	return nil
+}
+
+// lock lets one home claim at a time: of two that find the same stale claim one must come second.
+func (r registry) lock() (unlock func(), err error) {
+	directory, err := os.Open(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("lock the registry of loopback networks: %w", err)
+	}
+	if err := unix.Flock(int(directory.Fd()), unix.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("lock the registry of loopback networks: %w", errors.Join(err, directory.Close()))
+	}
+	return func() { _ = directory.Close() }, nil
 }
 
 func (r registry) file(octet int) string { return filepath.Join(r.dir, "127."+strconv.Itoa(octet)) }

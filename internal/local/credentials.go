@@ -183,6 +183,9 @@ func (h *Home) keepRecoveryKeys(areas []string) (map[string]string, error) {
 			recipients[area] = strings.TrimSpace(string(text))
 			continue
 		}
+		if _, err := os.Stat(h.path("recovery", area+".key")); !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("recovery key of area %s: %s.key is there and %s cannot be read: restore it ('age-keygen -y' prints it from the key); escrow sealed to another key could never be opened", area, area, file)
+		}
 		secret, recipient, err := pki.NewRecoveryKey()
 		if err != nil {
 			return nil, fmt.Errorf("make recovery key of area %s: %w", area, err)

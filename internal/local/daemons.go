@@ -71,7 +71,7 @@ func cellManifest(home *Home, binary string, index int, cell *v1alpha1.Cell) con
 }
 
 // startSlots is how many guests may start at once on this machine: starting one is bound by CPU
-// (2.5 CPU seconds, docs/benchmarks.md), so more at once only makes each of them later.
+// (about 2.5 CPU seconds for etcd and kube-apiserver), so more at once only makes each of them later.
 func startSlots() int { return runtime.NumCPU() }
 
 // gatewayManifest runs a region's gateways.

@@ -29,6 +29,9 @@ type Home struct {
 type Settings struct {
 	// Network is the 127.N.0.0/16 that the home has claimed.
 	Network netip.Prefix `json:"network"`
+	// HubRevision is the render revision that the hub was first made with: new defaults in new code do
+	// not restart it.
+	HubRevision int64 `json:"hubRevision,omitempty"`
 	// LeafLifetime of the guests' leaf certificates, as a Go duration; empty for the agent's default.
 	LeafLifetime string `json:"leafLifetime,omitempty"`
 }
@@ -51,6 +54,12 @@ func OpenHome(dir string) (*Home, error) {
 	if err != nil {
 		return nil, fmt.Errorf("home %s: %w", dir, err)
 	}
+	// Processes carry the resolved path: a link to the home must find them, too.
+	resolved, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, fmt.Errorf("home %s: %w; run 'myriad up'", abs, err)
+	}
+	abs = resolved
 	info, err := os.Stat(abs)
 	if err != nil {
 		return nil, fmt.Errorf("home %s: %w; run 'myriad up'", abs, err)
@@ -90,7 +99,8 @@ func checkOwner(dir string, info os.FileInfo) error {
 	return fmt.Errorf("home %s belongs to user %s; run as %s, or set MYRIAD_HOME to a directory of your own", dir, owner, owner)
 }
 
-// load reads home.json. A half-written one is set aside: all that it holds can be found again.
+// load reads home.json. A half-written one is set aside: the network is found again among the
+// machine's claims, the rest has defaults.
 func (h *Home) load() error {
 	file := h.path("home.json")
 	text, err := os.ReadFile(file)

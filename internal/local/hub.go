@@ -42,7 +42,7 @@ func hubOrder(home *Home, kubernetes, etcd string) v1alpha1.ControlPlaneSpec {
 			PlainPort:  hubPort,
 		},
 		Size:           v1alpha1.ControlPlaneSize{Etcd: size, APIServer: size, ControllerManager: size, Scheduler: size},
-		RenderRevision: controlplane.LatestRevision(),
+		RenderRevision: home.Settings.HubRevision,
 		Epoch:          1,
 	}
 }

@@ -83,7 +83,7 @@ func copyExecutable(target string, source io.Reader) error {
 func (p *platform) ensure(ctx context.Context) error {
 	pid, running := p.supervisor()
 	if running && p.runs(pid) {
-		return p.wait(ctx)
+		return p.resume(ctx)
 	}
 	if running {
 		if err := terminate(ctx, pid); err != nil {
@@ -133,6 +133,17 @@ func (p *platform) start() error {
 		return fmt.Errorf("start supervisor: %w", err)
 	}
 	return command.Process.Release()
+}
+
+// resume waits for the supervisor and takes back a 'down' that was broken off.
+func (p *platform) resume(ctx context.Context) error {
+	if err := p.wait(ctx); err != nil {
+		return err
+	}
+	if err := p.client.Resume(ctx); err != nil {
+		return fmt.Errorf("resume the platform's processes: %w", err)
+	}
+	return nil
 }
 
 func (p *platform) wait(ctx context.Context) error {

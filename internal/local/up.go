@@ -3,12 +3,14 @@ package local
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/hub"
 	"github.com/myriad-fleet/myriad/internal/pki"
 	"github.com/myriad-fleet/myriad/internal/runtime/process"
@@ -95,6 +97,9 @@ func (u *up) prepareHome(context.Context) error {
 		return err
 	}
 	u.home.Settings.Network = network
+	if !slices.Contains(controlplane.Revisions(), u.home.Settings.HubRevision) {
+		u.home.Settings.HubRevision = controlplane.LatestRevision()
+	}
 	if u.LeafLifetime != "" {
 		u.home.Settings.LeafLifetime = u.LeafLifetime
 	}

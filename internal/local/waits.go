@@ -25,7 +25,7 @@ const (
 	// guestsDeadline bounds the wait for guests to be back after a reboot: two start at once on two
 	// cores, each in about 5 s. What takes longer goes on by itself.
 	guestsDeadline = 3 * time.Minute
-	// hopelessRestarts of one component end a wait early: it will not come up by waiting.
+	// hopelessRestarts of one component while it is waited for end the wait early: it will not come up by waiting.
 	hopelessRestarts = 5
 )
 
@@ -34,15 +34,15 @@ func waitReady(ctx context.Context, client *process.Client, id string, deadline 
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	var missing string
+	var seen deaths
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		seen, err := client.Observe(ctx, id)
+		now, err := client.Observe(ctx, id)
 		if err != nil {
 			missing = err.Error()
 			return false, nil
 		}
-		var hopeless bool
-		missing, hopeless = unready(seen)
-		if hopeless {
+		missing = unready(now)
+		if seen.hopeless(now) {
 			return false, errors.New("it keeps dying")
 		}
 		return missing == "", nil
@@ -53,10 +53,31 @@ func waitReady(ctx context.Context, client *process.Client, id string, deadline 
 	return nil
 }
 
-// unready describes the components that are not ready; hopeless when one has died too often.
-func unready(seen runtime.Observation) (missing string, hopeless bool) {
+// deaths are the restarts of each component when a wait began.
+type deaths map[string]int32
+
+// hopeless says that a component has died too often since the first call.
+func (d *deaths) hopeless(now runtime.Observation) bool {
+	if *d == nil {
+		*d = deaths{}
+	}
+	for _, c := range now.Components {
+		before, known := (*d)[c.Name]
+		if !known {
+			(*d)[c.Name] = c.Restarts
+			continue
+		}
+		if c.State == runtime.BackOff && c.Restarts-before >= hopelessRestarts {
+			return true
+		}
+	}
+	return false
+}
+
+// unready describes the components that are not ready.
+func unready(seen runtime.Observation) string {
 	if !seen.Exists {
-		return "nothing runs yet", false
+		return "nothing runs yet"
 	}
 	var lines []string
 	for _, c := range seen.Components {
@@ -68,9 +89,8 @@ func unready(seen runtime.Observation) (missing string, hopeless bool) {
 			line += " (" + c.LastExit + ")"
 		}
 		lines = append(lines, line)
-		hopeless = hopeless || c.State == runtime.BackOff && c.Restarts >= hopelessRestarts
 	}
-	return strings.Join(lines, ", "), hopeless
+	return strings.Join(lines, ", ")
 }
 
 func (u *up) waitFleet(ctx context.Context) error {
@@ -141,6 +161,9 @@ func (u *up) waitGuests(ctx context.Context) error {
 	defer cancel()
 	for _, cell := range u.cells {
 		supervisor := process.NewClient(u.home.RuntimeDir(cell.Name))
+		if err := supervisor.Resume(ctx); err != nil { // after a 'down' that was broken off
+			return fmt.Errorf("cell %s: resume guests: %w", cell.Name, err)
+		}
 		ids, err := supervisor.List(ctx)
 		if err != nil {
 			return fmt.Errorf("cell %s: list guests: %w", cell.Name, err)
@@ -157,15 +180,16 @@ func (u *up) waitGuests(ctx context.Context) error {
 // waitGuest waits for every component that no drill or freeze holds.
 func waitGuest(ctx context.Context, supervisor *process.Client, id string) error {
 	var missing string
+	var seen deaths
 	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		seen, err := supervisor.Observe(ctx, id)
+		now, err := supervisor.Observe(ctx, id)
 		if err != nil {
 			return false, err
 		}
-		seen.Components = slices.DeleteFunc(seen.Components, func(c runtime.Component) bool { return c.State == runtime.Held })
-		var hopeless bool
-		if missing, hopeless = unready(seen); hopeless {
-			return false, errors.New(missing)
+		now.Components = slices.DeleteFunc(now.Components, func(c runtime.Component) bool { return c.State == runtime.Held })
+		missing = unready(now)
+		if seen.hopeless(now) {
+			return false, errors.New("it keeps dying")
 		}
 		return missing == "", nil
 	})

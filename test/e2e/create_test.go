@@ -19,10 +19,7 @@ import (
 
 func TestManyCreatesAtOnce(t *testing.T) {
 	s := sharedFleet(t)
-	count := 6
-	if full() {
-		count = 20
-	}
+	const count = 20
 	var names []string
 	for i := range count {
 		name := fmt.Sprintf("burst-%d", i)
@@ -31,7 +28,7 @@ func TestManyCreatesAtOnce(t *testing.T) {
 		s.run(t, "cluster", "create", name, "--region", region)
 		t.Cleanup(func() { s.deleteCluster(t, "default", name) })
 	}
-	s.run(t, append([]string{"cluster", "wait", "--timeout", "3m"}, names...)...)
+	s.run(t, append([]string{"cluster", "wait", "--timeout", "5m"}, names...)...)
 	ids := map[string]bool{}
 	var guests []*guest
 	for _, name := range names {

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,12 @@ func TestHelloServesKubernetes(t *testing.T) {
 	s := sharedFleet(t)
 	if version := s.kubectl(t, "hello", "version"); strings.Count(version, "v1.36.3") != 2 {
 		t.Errorf("want client and server of v1.36.3, got %q", version)
+	}
+	printed := filepath.Join(t.TempDir(), "kubeconfig")
+	s.run(t, "cluster", "kubeconfig", "hello", "--output-file", printed)
+	kubectl := exec.CommandContext(t.Context(), filepath.Join(s.Home, "distro", "kubernetes", "v1.36.3", "kubectl"), "--kubeconfig", printed, "get", "namespaces")
+	if output, err := kubectl.CombinedOutput(); err != nil || !strings.Contains(string(output), "kube-system") {
+		t.Errorf("kubectl with the printed kubeconfig: %v\n%s", err, output)
 	}
 	s.apply(t, "hello", workload)
 	s.kubectl(t, "hello", "wait", "--for=condition=Established", "--timeout=30s", "crd/orders.shop.example.com")

@@ -20,10 +20,7 @@ func TestHubRestoredFromSnapshot(t *testing.T) {
 	t.Parallel() // it has its own fleet, and mostly waits
 	s := ownFleet(t)
 	s.mustUp(t, "--no-hello")
-	half := 2
-	if full() {
-		half = 5
-	}
+	const half = 5
 	known := s.createSome(t, "known", half)
 	database := s.hubDatabase(t)
 	database.save(t)

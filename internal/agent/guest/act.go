@@ -91,6 +91,10 @@ func (r *Reconciler) identify(_ context.Context, s *scope) outcome {
 			return failed(v1alpha1.ReasonIdentityBroken, fmt.Errorf(
 				"the guest exists and its identity is missing: restore it from a backup or the guest's escrow: %w", err))
 		}
+		if s.hub != nil && s.hub.Status.Escrow != "" {
+			return failed(v1alpha1.ReasonIdentityBroken, fmt.Errorf(
+				"the guest had an identity, which this cell has lost: another one would replace the escrow of the first; restore it from the escrow: %w", err))
+		}
 		loaded, err = r.Identities.Create(s.id)
 	}
 	var broken *identity.BrokenError

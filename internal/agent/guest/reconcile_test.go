@@ -12,7 +12,6 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/pki"
-	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 // TestOrders gives a guest that runs another order and looks at what comes of it.
@@ -130,6 +129,21 @@ func TestOrders(t *testing.T) {
 			},
 			check: func(w *world) {
 				w.want(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonIdentityBroken, "missing")
+				w.wantApplied(1)
+			},
+			fails: true,
+		},
+		"LostCell": {
+			reason: "a cell that lost everything does not replace the escrow of a guest by that of a new identity",
+			change: func(w *world) {
+				delete(w.runtime.state, testID)
+				w.hub.orders[testID].Status.Escrow = "sealed"
+				if err := os.RemoveAll(filepath.Join(w.dir, "identities", testID)); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			check: func(w *world) {
+				w.want(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonIdentityBroken, "escrow")
 				w.wantApplied(1)
 			},
 			fails: true,
@@ -345,55 +359,5 @@ func TestEscrow(t *testing.T) {
 	}
 	if sealedTo(other) == first {
 		t.Error("the escrow is still sealed to the recipient before")
-	}
-}
-
-// TestFlap: what looks worse for a moment is not reported, what stays worse is.
-func TestFlap(t *testing.T) {
-	w := newWorld(t)
-	w.hub.orders[testID] = testOrder()
-	r := w.boot()
-	if err := w.settle(r); err != nil {
-		t.Fatal(err)
-	}
-	written := w.hub.written
-	w.runtime.set("kube-apiserver-a", func(c *runtime.Component) { c.Ready, c.State = false, runtime.BackOff })
-	after, err := r.Reconcile(t.Context(), testID)
-	if err != nil || after != grace || w.hub.written != written {
-		t.Fatalf("bad news of a moment: looks again after %s, error %v, %d reports", after, err, w.hub.written-written)
-	}
-	w.clock.Step(grace)
-	if _, err := r.Reconcile(t.Context(), testID); err != nil {
-		t.Fatal(err)
-	}
-	w.want(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonUnavailable, "kube-apiserver-a (BackOff)")
-	w.clock.Step(time.Minute)
-	w.runtime.set("kube-apiserver-a", func(c *runtime.Component) { c.Ready, c.State = true, runtime.Running })
-	if _, err := r.Reconcile(t.Context(), testID); err != nil {
-		t.Fatal(err)
-	}
-	w.want(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
-}
-
-// TestRuntimeAway: a supervisor that is being restarted changes nothing that is reported.
-func TestRuntimeAway(t *testing.T) {
-	w := newWorld(t)
-	w.hub.orders[testID] = testOrder()
-	r := w.boot()
-	if err := w.settle(r); err != nil {
-		t.Fatal(err)
-	}
-	w.runtime.fail = map[string]error{"Observe": errors.New("connection refused")}
-	if _, err := r.Reconcile(t.Context(), testID); err == nil {
-		t.Error("a runtime that is away is not tried again")
-	}
-	w.want(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
-	w.clock.Step(awayGrace)
-	if _, err := r.Reconcile(t.Context(), testID); err == nil {
-		t.Error("a runtime that is away is not tried again")
-	}
-	w.want(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, "connection refused")
-	if len(w.hub.reports[testID].Endpoints) != 1 {
-		t.Error("what the gateways route by was taken away")
 	}
 }

@@ -42,7 +42,7 @@ func agentRights(cell *v1alpha1.Cell) []runtime.ApplyConfiguration {
 			rule(coordinationv1.GroupName, "leases", "get", "update").WithResourceNames(v1alpha1.AgentLease),
 			rule(corev1.GroupName, "events", "create", "patch"),
 			rule(eventsv1.GroupName, "events", "create", "patch"),
-			rule(corev1.GroupName, "configmaps", "get", "list", "watch").WithResourceNames(v1alpha1.AgentCredentialConfigMap),
+			rule(corev1.GroupName, "configmaps", "get").WithResourceNames(v1alpha1.AgentCredentialConfigMap),
 		),
 		applyrbacv1.RoleBinding(agentRole, namespace).WithOwnerReferences(owner(cell)).WithRoleRef(role("Role", agentRole)).WithSubjects(agent),
 		applyrbacv1.ClusterRole(own).WithOwnerReferences(owner(cell)).WithRules(

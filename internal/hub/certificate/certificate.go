@@ -53,8 +53,7 @@ func requestChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*v1alpha1.Cell)
 		after, okAfter := e.ObjectNew.(*v1alpha1.Cell)
-		return okBefore && okAfter && (before.Status.CertificateRequest != after.Status.CertificateRequest ||
-			before.Spec.CredentialGeneration != after.Spec.CredentialGeneration)
+		return okBefore && okAfter && before.Status.CertificateRequest != after.Status.CertificateRequest
 	}}
 }
 
@@ -62,7 +61,7 @@ func requestChanged() predicate.Predicate {
 //
 //  1. read the request, and whether it was answered before;
 //  2. check that it asks for the name of the cell's agent in the generation in force;
-//  3. sign it and write the answer.
+//  3. sign it, or refuse it for good, and write the answer.
 type reconciler struct {
 	client    client.Client
 	live      client.Reader
@@ -88,18 +87,24 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	public, err := check(&cell)
 	if err != nil {
-		// Only another request can mend this: the agent reads its log, the operator this one.
+		// Only another request can mend this: the agent reads its log, the operator this one. The refusal
+		// is for good: a thief could ask for the generation that comes after his own is revoked.
 		ctrl.LoggerFrom(ctx).Info("refused to sign an agent's certificate", "cell", cell.Name, "reason", err.Error())
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, r.answer(ctx, cell.Name, digest, "")
 	}
 	leaf := pki.Leaf{CommonName: v1alpha1.AgentUser(cell.Name, cell.Spec.CredentialGeneration), Client: true, Lifetime: r.lifetime}
 	certificate, err := r.authority.Sign(leaf, public, r.clock.Now())
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("sign the certificate of cell %s's agent: %w", cell.Name, err)
 	}
-	answer := applycorev1.ConfigMap(v1alpha1.AgentCredentialConfigMap, v1alpha1.CellNamespace(cell.Name)).
-		WithData(map[string]string{requestKey: digest, certificateKey: string(certificate)})
-	return reconcile.Result{}, write.Apply(ctx, r.client, answer)
+	return reconcile.Result{}, r.answer(ctx, cell.Name, digest, string(certificate))
+}
+
+// answer a request, with an empty certificate when it is refused.
+func (r *reconciler) answer(ctx context.Context, cell, digest, certificate string) error {
+	answer := applycorev1.ConfigMap(v1alpha1.AgentCredentialConfigMap, v1alpha1.CellNamespace(cell)).
+		WithData(map[string]string{requestKey: digest, certificateKey: certificate})
+	return write.Apply(ctx, r.client, answer)
 }
 
 func (r *reconciler) answered(ctx context.Context, cell, digest string) (bool, error) {

@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -88,9 +89,41 @@ func TestSignsNothingElse(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if data := answer(t, tc.request, 1); data != nil {
+			if data := answer(t, tc.request, 1); data[certificateKey] != "" {
 				t.Errorf("%s, and yet it was signed: %v", tc.reason, data)
 			}
 		})
+	}
+}
+
+// TestRefusesForGood: a thief asks for the generation after his own, and waits for his to be revoked.
+func TestRefusesForGood(t *testing.T) {
+	request := requestFor(t, v1alpha1.AgentUser("hz-1", 3))
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	cell := &v1alpha1.Cell{ObjectMeta: metav1.ObjectMeta{Name: "hz-1"}, Spec: v1alpha1.CellSpec{CredentialGeneration: 2}, Status: v1alpha1.CellStatus{CertificateRequest: request}}
+	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(cell).Build()
+	authority, err := pki.NewAuthority("test", now, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reconciler{client: api, live: api, clock: testingclock.NewFakePassiveClock(now), authority: authority, lifetime: time.Hour}
+	for generation := range int64(2) {
+		cell.Spec.CredentialGeneration = 2 + generation
+		if err := api.Update(t.Context(), cell); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "hz-1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var found corev1.ConfigMap
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "cell-hz-1", Name: v1alpha1.AgentCredentialConfigMap}, &found); err != nil {
+		t.Fatal(err)
+	}
+	if found.Data[certificateKey] != "" {
+		t.Error("a request that was refused was signed once its generation was in force")
 	}
 }

@@ -82,6 +82,8 @@ func adoptable(cluster *v1alpha1.Cluster, cell *v1alpha1.Cell, id string) (*v1al
 		return nil, refuse("cell %s does not report an orphan %s; see status.orphans of the Cell", cell.Name, id)
 	case orphan.Order.ID != id:
 		return nil, refuse("the order that cell %s reports for orphan %s is for %s", cell.Name, id, orphan.Order.ID)
+	case orphan.Order.Region != cell.Spec.Region || !strings.HasPrefix(orphan.Order.Endpoint.ServerName, id+"."):
+		return nil, refuse("the order that cell %s reports for orphan %s claims region %s and the name %s of others", cell.Name, id, orphan.Order.Region, orphan.Order.Endpoint.ServerName)
 	case orphan.Order.Cluster.Namespace != cluster.Namespace:
 		return nil, refuse("orphan %s belongs to namespace %s", id, orphan.Order.Cluster.Namespace)
 	case orphan.Order.Tombstone != nil:

@@ -78,7 +78,10 @@ func TestLive(t *testing.T) {
 
 func TestAdoption(t *testing.T) {
 	orphan := func(change ...func(*v1alpha1.Orphan)) v1alpha1.Orphan {
-		o := v1alpha1.Orphan{ID: "abcdefghij", Order: v1alpha1.ControlPlaneSpec{ID: "abcdefghij", Cluster: v1alpha1.ClusterReference{Namespace: "team", Name: "prod"}}}
+		o := v1alpha1.Orphan{ID: "abcdefghij", Order: v1alpha1.ControlPlaneSpec{
+			ID: "abcdefghij", Region: "cn-hangzhou", Endpoint: v1alpha1.GuestEndpoint{ServerName: "abcdefghij.example"},
+			Cluster: v1alpha1.ClusterReference{Namespace: "team", Name: "prod"},
+		}}
 		for _, apply := range change {
 			apply(&o)
 		}
@@ -90,19 +93,24 @@ func TestAdoption(t *testing.T) {
 		orphan     v1alpha1.Orphan
 		refusal    string // empty: adopted
 	}{
-		"Adopted":   {reason: "everything fits", annotation: "hz-1/abcdefghij", orphan: orphan()},
-		"Renamed":   {reason: "a name may be taken by now", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Cluster.Name = "old" })},
-		"NoSlash":   {reason: "cell and id are needed", annotation: "abcdefghij", orphan: orphan(), refusal: "<cell>/<id>"},
-		"NoCell":    {reason: "the cell does not exist", annotation: "hz-9/abcdefghij", orphan: orphan(), refusal: "there is no cell hz-9"},
-		"NoOrphan":  {reason: "the cell knows nothing of it", annotation: "hz-1/zzzzzzzzzz", orphan: orphan(), refusal: "does not report an orphan zzzzzzzzzz"},
-		"OtherID":   {reason: "the cell contradicts itself", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.ID = "zzzzzzzzzz" }), refusal: "is for zzzzzzzzzz"},
-		"Stranger":  {reason: "a tenant takes over only what was its own", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Cluster.Namespace = "others" }), refusal: "belongs to namespace others"},
-		"Tombstone": {reason: "it was being removed", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Tombstone = &v1alpha1.Tombstone{ID: o.ID} }), refusal: "was being removed"},
+		"Adopted":     {reason: "everything fits", annotation: "hz-1/abcdefghij", orphan: orphan()},
+		"Renamed":     {reason: "a name may be taken by now", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Cluster.Name = "old" })},
+		"NoSlash":     {reason: "cell and id are needed", annotation: "abcdefghij", orphan: orphan(), refusal: "<cell>/<id>"},
+		"NoCell":      {reason: "the cell does not exist", annotation: "hz-9/abcdefghij", orphan: orphan(), refusal: "there is no cell hz-9"},
+		"NoOrphan":    {reason: "the cell knows nothing of it", annotation: "hz-1/zzzzzzzzzz", orphan: orphan(), refusal: "does not report an orphan zzzzzzzzzz"},
+		"OtherID":     {reason: "the cell contradicts itself", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.ID = "zzzzzzzzzz" }), refusal: "is for zzzzzzzzzz"},
+		"Stranger":    {reason: "a tenant takes over only what was its own", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Cluster.Namespace = "others" }), refusal: "belongs to namespace others"},
+		"OtherName":   {reason: "another guest's traffic", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Endpoint.ServerName = "zzzzzzzzzz.example" }), refusal: "of others"},
+		"OtherRegion": {reason: "another region's gateways", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Region = "eu-frankfurt" }), refusal: "of others"},
+		"Tombstone":   {reason: "it was being removed", annotation: "hz-1/abcdefghij", orphan: orphan(func(o *v1alpha1.Orphan) { o.Order.Tombstone = &v1alpha1.Tombstone{ID: o.ID} }), refusal: "was being removed"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "prod", Annotations: map[string]string{v1alpha1.AnnotationAdopt: tc.annotation}}}
-			cells := []v1alpha1.Cell{{ObjectMeta: metav1.ObjectMeta{Name: "hz-1"}, Status: v1alpha1.CellStatus{Orphans: []v1alpha1.Orphan{tc.orphan}}}}
+			cells := []v1alpha1.Cell{{
+				ObjectMeta: metav1.ObjectMeta{Name: "hz-1"}, Spec: v1alpha1.CellSpec{Region: "cn-hangzhou"},
+				Status: v1alpha1.CellStatus{Orphans: []v1alpha1.Orphan{tc.orphan}},
+			}}
 			cell, got, problem := Adoption(cluster, cells)
 			if tc.refusal == "" {
 				if problem != nil || cell != "hz-1" || got == nil {

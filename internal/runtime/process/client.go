@@ -79,9 +79,14 @@ func (c *Client) Capacity(ctx context.Context) (runtime.Capacity, error) {
 }
 
 // Stop ends every process, those that depend on others first, and returns when all are gone. The
-// supervisor starts nothing again; its successor does.
+// supervisor starts nothing again until Resume; its successor does.
 func (c *Client) Stop(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/stop", nil, nil)
+}
+
+// Resume starts what Stop has ended. It changes nothing where nothing was stopped.
+func (c *Client) Resume(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/resume", nil, nil)
 }
 
 // Watch sends the id of every guest at first, and then of each one whose observation has changed.

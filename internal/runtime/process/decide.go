@@ -211,11 +211,24 @@ func rollNext(g *guestView, p *plan) int {
 			blocked = true
 		}
 	}
+	if next >= 0 && g.components[next].member && g.quorumAtRisk(next) {
+		return -1 // until the other is back: two members less are no quorum
+	}
 	if next >= 0 && blocked && g.now.Before(g.rollUntil) {
 		p.wakeAt(g.rollUntil)
 		return -1
 	}
 	return next
+}
+
+// quorumAtRisk says that another member of the quorum than the one to restart does not serve.
+func (g *guestView) quorumAtRisk(next int) bool {
+	for i := range g.components {
+		if c := &g.components[i]; i != next && c.member && c.wanted && (c.drill != "" || !c.alive || !c.ready) {
+			return true
+		}
+	}
+	return false
 }
 
 // slotDone tells whether a guest no longer needs its start slot: everything runs and what others wait

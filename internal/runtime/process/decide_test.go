@@ -231,21 +231,29 @@ func TestRollNext(t *testing.T) {
 	unready := func(c componentView) componentView { c.ready = false; return c }
 	drilled := old
 	drilled.drill = v1alpha1.DrillHang
+	member := func(c componentView) componentView { c.member = true; return c }
 	cases := map[string]struct {
 		reason    string
 		view      []componentView
 		rollUntil time.Time
 		want      int
 	}{
-		"None":       {"nothing to restart", []componentView{fresh, fresh}, later, -1},
-		"First":      {"the manifest's order", []componentView{old, old, old}, later, 0},
-		"Next":       {"each after the one before is ready again", []componentView{fresh, old, old}, later, 1},
-		"Blocked":    {"one at a time", []componentView{unready(fresh), old}, later, -1},
-		"BlockedBy":  {"a dead one is one too few already", []componentView{{wanted: true}, old}, later, -1},
-		"Bounded":    {"a broken one does not block for ever", []componentView{unready(fresh), old}, noon, 1},
-		"DownAnyway": {"what is down anyway costs no replica", []componentView{old, unready(old)}, later, 1},
-		"Drilled":    {"a zone in a drill neither goes nor blocks", []componentView{drilled, old}, later, 1},
-		"Stopped":    {"what is not wanted neither goes nor blocks", []componentView{{}, old}, later, 1},
+		"None":      {"nothing to restart", []componentView{fresh, fresh}, later, -1},
+		"First":     {"the manifest's order", []componentView{old, old, old}, later, 0},
+		"Next":      {"each after the one before is ready again", []componentView{fresh, old, old}, later, 1},
+		"Blocked":   {"one at a time", []componentView{unready(fresh), old}, later, -1},
+		"BlockedBy": {"a dead one is one too few already", []componentView{{wanted: true}, old}, later, -1},
+		"Bounded":   {"a broken one does not block for ever", []componentView{unready(fresh), old}, noon, 1},
+		"Quorum": {
+			"a broken member of etcd blocks for ever: with another one less there is no quorum",
+			[]componentView{member(unready(fresh)), member(old)},
+			noon, -1,
+		},
+		"QuorumDrill": {"a member in a drill does, too", []componentView{member(drilled), member(old)}, noon, -1},
+		"QuorumDown":  {"the member that is down anyway may go", []componentView{member(fresh), member(unready(old))}, noon, 1},
+		"DownAnyway":  {"what is down anyway costs no replica", []componentView{old, unready(old)}, later, 1},
+		"Drilled":     {"a zone in a drill neither goes nor blocks", []componentView{drilled, old}, later, 1},
+		"Stopped":     {"what is not wanted neither goes nor blocks", []componentView{{}, old}, later, 1},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -110,7 +110,20 @@ func drillsByZone(drills []v1alpha1.Drill) map[string]v1alpha1.DrillMode {
 	return byZone
 }
 
-// stop ends every process and starts none again.
+// resume takes a stop back: one that was broken off, or whose caller has died since.
+func (s *Supervisor) resume(ctx context.Context) error {
+	s.mu.Lock()
+	s.halted = false
+	s.mu.Unlock()
+	for _, g := range s.all() {
+		if err := g.do(ctx, func(g *guest) { g.halted = false }); err != nil && !errors.Is(err, errGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop ends every process and starts none again, until resume.
 func (s *Supervisor) stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.halted = true // for guests that come later

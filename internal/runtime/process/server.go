@@ -69,6 +69,7 @@ func (s *Supervisor) routes() http.Handler {
 	})
 	handle("GET /capacity", func(*http.Request) (any, error) { return s.capacity() })
 	handle("POST /stop", func(r *http.Request) (any, error) { return nil, s.stop(r.Context()) })
+	handle("POST /resume", func(r *http.Request) (any, error) { return nil, s.resume(r.Context()) })
 	mux.HandleFunc("GET /watch", s.watch)
 	return mux
 }

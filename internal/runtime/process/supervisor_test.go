@@ -287,20 +287,6 @@ func TestHold(t *testing.T) {
 	}
 }
 
-func TestStopAll(t *testing.T) {
-	b := newBench(t)
-	b.apply(manifest(server(t, "etcd-a", "a"), server(t, "api-a", "a", "etcd-a")))
-	b.ready("g")
-	if err := b.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if left := b.processes(); len(left) > 0 {
-		t.Errorf("Stop() left %v", left)
-	}
-	b.restart()
-	b.ready("g")
-}
-
 func TestStraysAreKilledBeforeAStart(t *testing.T) {
 	b := newBench(t)
 	m := manifest(program(t, "litter", "x", "a"))
