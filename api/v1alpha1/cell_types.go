@@ -97,7 +97,8 @@ type Drill struct {
 	Mode DrillMode `json:"mode"`
 }
 
-// CellStatus is what a cell's agent reports. The hub alone writes the Ready condition.
+// CellStatus is what a cell's agent reports. The hub alone writes the Ready condition, and the agent
+// alone RuntimeReady.
 type CellStatus struct {
 	// Zones with their capacity, as the runtime reports it.
 	// +optional
@@ -135,14 +136,21 @@ type CellStatus struct {
 	// +listMapKey=zone
 	Drills []Drill `json:"drills,omitempty"`
 
-	// Conditions: Ready.
+	// RoundTrips between zones, as measured; written when they move by more than a quarter.
+	// +optional
+	// +listType=map
+	// +listMapKey=between
+	RoundTrips []RoundTrip `json:"roundTrips,omitempty"`
+
+	// Conditions: Ready (the hub's), RuntimeReady (the agent's).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ZoneCapacity is what one zone of a cell can carry in all, before any reserve.
+// ZoneCapacity is what one zone of a cell can carry of guests in all, before any reserve: what
+// other workloads use is subtracted.
 type ZoneCapacity struct {
 	// Name of the zone.
 	Name string `json:"name"`
@@ -150,6 +158,32 @@ type ZoneCapacity struct {
 	CPU resource.Quantity `json:"cpu"`
 	// Memory in bytes.
 	Memory resource.Quantity `json:"memory"`
+	// Pods that the zone's nodes may still run for guests; none: nothing counts them here.
+	// +optional
+	Pods *int64 `json:"pods,omitempty"`
+	// Addresses for pods; none: nothing counts them here.
+	// +optional
+	Addresses *int64 `json:"addresses,omitempty"`
+	// Volumes that may be attached; none: nothing counts them here.
+	// +optional
+	Volumes *int64 `json:"volumes,omitempty"`
+	// Nodes of the zone that are ready; none: the zone is not made of nodes.
+	// +optional
+	Nodes *int64 `json:"nodes,omitempty"`
+}
+
+// RoundTrip is the measured time of a message and its answer between two zones.
+type RoundTrip struct {
+	// Between the two zones, as "a-b" in the order of spec.zones.
+	Between string `json:"between"`
+	// MedianMicroseconds of the samples.
+	MedianMicroseconds int64 `json:"medianMicroseconds"`
+	// P99Microseconds: 99 of 100 samples took no longer.
+	P99Microseconds int64 `json:"p99Microseconds"`
+	// Source of the samples: EtcdPeers (between members of guests' etcds) or Probe (TCP connections
+	// that the agent opens to both zones).
+	// +kubebuilder:validation:Enum=EtcdPeers;Probe
+	Source string `json:"source"`
 }
 
 // Orphan is a guest that runs in a cell although the hub has no order for it.

@@ -16,6 +16,12 @@ const (
 	// ConditionFrozen is True when an agent holds a copy of a guest stopped because a higher
 	// epoch of it lives elsewhere. Its data is kept.
 	ConditionFrozen = "Frozen"
+	// ConditionEtcdHealthy is True when a guest's etcd has every member it should have, no alarm and
+	// room to write.
+	ConditionEtcdHealthy = "EtcdHealthy"
+	// ConditionRuntimeReady is True when a Cell's runtime can run control planes. The agent writes it;
+	// a cell where it is False gets no new guests.
+	ConditionRuntimeReady = "RuntimeReady"
 )
 
 // Reasons of ConditionScheduled.
@@ -51,6 +57,28 @@ const (
 	ReasonLeaseFresh       = "LeaseFresh"       // the cell's agent renews its Lease
 	ReasonLeaseExpired     = "LeaseExpired"     // the cell's agent has not renewed its Lease in time
 	ReasonNeverJoined      = "NeverJoined"      // no agent has reported for this cell yet
+)
+
+// Reasons of ConditionEtcdHealthy.
+const (
+	ReasonEtcdHealthy     = "Healthy"         // every member answers, none has an alarm
+	ReasonMemberMissing   = "MemberMissing"   // a member does not answer; its data is not known to be lost
+	ReasonMemberReplacing = "MemberReplacing" // a member that lost its data is being replaced
+	ReasonDataLost        = "DataLost"        // data is lost and cannot be had from other members: restore a snapshot
+	ReasonNoSpace         = "NoSpace"         // the database has reached its quota: writes are refused
+	ReasonCorrupt         = "Corrupt"         // a member's database differs from the others'
+	ReasonSnapshotFailed  = "SnapshotFailed"  // a step waits because no snapshot could be stored before it
+	ReasonEtcdUnknown     = "Unknown"         // no member can be asked
+)
+
+// Reasons of ConditionRuntimeReady.
+const (
+	ReasonRuntimeReady   = "RuntimeReady"   // control planes can be run here
+	ReasonTooFewZones    = "TooFewZones"    // the nodes lie in fewer zones than the Cell says
+	ReasonNoStorageClass = "NoStorageClass" // there is no StorageClass to make etcd's volumes of
+	ReasonVersionTooOld  = "VersionTooOld"  // the cell's Kubernetes is older than Myriad needs
+	ReasonRightsMissing  = "RightsMissing"  // the agent may not do what it must, by RBAC or by an admission webhook
+	ReasonCellAPIAway    = "CellAPIAway"    // the cell's API server does not answer; guests run on
 )
 
 // Reasons of ConditionReady of a ClusterCredential.

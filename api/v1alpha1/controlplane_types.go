@@ -54,6 +54,13 @@ type ControlPlaneSpec struct {
 	// +kubebuilder:validation:Pattern=`^v3\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`
 	EtcdVersion string `json:"etcdVersion"`
 
+	// Images of the components by program (etcd, kube-apiserver, kube-controller-manager,
+	// kube-scheduler), for runtimes that run containers. What is not named comes from
+	// registry.k8s.io.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=10
+	Images map[string]string `json:"images,omitempty"`
+
 	// Availability: Single or Zonal.
 	Availability Availability `json:"availability"`
 
@@ -123,11 +130,22 @@ type ControlPlaneSize struct {
 }
 
 // ComponentSize is what one instance of a component is given.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.cpuLimit) || quantity(self.cpuLimit).compareTo(quantity(self.cpu)) >= 0",message="cpuLimit must be at least cpu"
+// +kubebuilder:validation:XValidation:rule="!has(self.memoryLimit) || quantity(self.memoryLimit).compareTo(quantity(self.memory)) >= 0",message="memoryLimit must be at least memory"
 type ComponentSize struct {
-	// CPU in cores.
+	// CPU in cores that is set aside for it, and that placement counts.
 	CPU resource.Quantity `json:"cpu"`
-	// Memory in bytes.
+	// Memory in bytes that is set aside for it, and that placement counts.
 	Memory resource.Quantity `json:"memory"`
+	// CPULimit in cores that it may use for a while; none: what its node has. The process runtime
+	// enforces no limit.
+	// +optional
+	CPULimit *resource.Quantity `json:"cpuLimit,omitempty"`
+	// MemoryLimit in bytes above which it is killed; none: what its node has. The process runtime
+	// enforces no limit.
+	// +optional
+	MemoryLimit *resource.Quantity `json:"memoryLimit,omitempty"`
 }
 
 // Tombstone orders the removal of the guest whose id it holds.
@@ -154,13 +172,16 @@ type ControlPlaneStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Components []ComponentStatus `json:"components,omitempty"`
+	// Etcd and its members, as the agent last saw them.
+	// +optional
+	Etcd *EtcdStatus `json:"etcd,omitempty"`
 	// Escrow is the guest's identity, sealed (age, ASCII armour) to spec.escrowRecipient.
 	// +optional
 	Escrow string `json:"escrow,omitempty"`
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, Progressing, Frozen, Deleted.
+	// Conditions: Ready, Progressing, EtcdHealthy, Frozen, Deleted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -189,6 +210,63 @@ type ComponentStatus struct {
 	// LastExit says how and why it last died.
 	// +optional
 	LastExit string `json:"lastExit,omitempty"`
+	// Message says what keeps it from running, for example "0/3 nodes are available: 3 Insufficient
+	// memory".
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// EtcdRole is what a member is in its group.
+//
+// +kubebuilder:validation:Enum=Leader;Follower;Learner;Missing
+type EtcdRole string
+
+// The roles of etcd members.
+const (
+	EtcdLeader   EtcdRole = "Leader"
+	EtcdFollower EtcdRole = "Follower"
+	EtcdLearner  EtcdRole = "Learner" // has no vote yet: it catches up with the others
+	EtcdMissing  EtcdRole = "Missing" // does not answer, or is no member
+)
+
+// EtcdStatus is how a guest's etcd is. It is written when roles, alarms or snapshots change and
+// otherwise at most every ten minutes.
+type EtcdStatus struct {
+	// Members by the zone that they live in.
+	// +optional
+	// +listType=map
+	// +listMapKey=zone
+	Members []EtcdMember `json:"members,omitempty"`
+	// LastSnapshot that was stored; none yet when absent.
+	// +optional
+	LastSnapshot *EtcdSnapshot `json:"lastSnapshot,omitempty"`
+}
+
+// EtcdMember is one member.
+type EtcdMember struct {
+	// Zone of the member.
+	Zone string `json:"zone"`
+	// Role: Leader, Follower, Learner or Missing.
+	Role EtcdRole `json:"role"`
+	// DatabaseBytes on disk.
+	// +optional
+	DatabaseBytes int64 `json:"databaseBytes,omitempty"`
+	// DatabaseInUseBytes of them; the rest comes back by defragmentation.
+	// +optional
+	DatabaseInUseBytes int64 `json:"databaseInUseBytes,omitempty"`
+	// Alarm that the member has raised: NOSPACE or CORRUPT; empty for none.
+	// +optional
+	Alarm string `json:"alarm,omitempty"`
+}
+
+// EtcdSnapshot is a copy of the database in the cell's store.
+type EtcdSnapshot struct {
+	// Name of the object in the store.
+	Name string `json:"name"`
+	// Time at which it was taken.
+	Time metav1.Time `json:"time"`
+	// Bytes of the object.
+	Bytes int64 `json:"bytes"`
 }
 
 // ControlPlaneList is a list of ControlPlanes.

@@ -24,6 +24,11 @@ type ReleaseSpec struct {
 	// EtcdVersion that guests of this version run, for example v3.6.16.
 	// +kubebuilder:validation:Pattern=`^v3\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`
 	EtcdVersion string `json:"etcdVersion"`
+	// Images of the components by program (etcd, kube-apiserver, kube-controller-manager,
+	// kube-scheduler), for cells that run containers; what is not named comes from registry.k8s.io.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=10
+	Images map[string]string `json:"images,omitempty"`
 	// Predecessors are the minor versions (v1.N) that may be upgraded to this one.
 	// +optional
 	// +listType=set

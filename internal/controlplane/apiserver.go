@@ -106,7 +106,7 @@ func (r *renderer) apiServerNames(host string) ([]string, error) {
 
 func (r *renderer) apiServerArgs(c *Component) []string {
 	args := []string{
-		"--bind-address=" + bindAddress(c.Host),
+		"--bind-address=" + bindAddress(c.Host, r.AnyAddress),
 		"--secure-port=" + strconv.Itoa(APIServerPort),
 		// Nodes reach the API servers through the gateways: the agent publishes their address.
 		"--endpoint-reconciler-type=none",

@@ -13,7 +13,7 @@ func (r *renderer) clientArgs(c *Component, port int) []string {
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=" + bindAddress(c.Host),
+		"--bind-address=" + bindAddress(c.Host, r.AnyAddress),
 		"--secure-port=" + strconv.Itoa(port),
 		"--tls-cert-file=" + configPath(serving+".crt"),
 		"--tls-private-key-file=" + configPath(serving+".key"),

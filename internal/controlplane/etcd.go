@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,15 @@ const (
 func (r *renderer) etcd(c *Component) {
 	c.Version, c.Size = r.Order.EtcdVersion, r.Order.Size.Etcd
 	c.StopSeconds = etcdStopSeconds
-	c.Args = r.etcdArgs(c)
+	c.Args, c.FirstArgs = r.etcdArgs(c), r.etcdFirstArgs(c)
+	if !r.defaults.sealsEtcd {
+		// Earlier revisions kept them where the rest is, as if etcd were to start anew for ever.
+		c.Args = slices.Insert(c.Args, etcdFirstArgsAt, c.FirstArgs...)
+		c.FirstArgs = nil
+	}
+	if r.AnyAddress {
+		c.Args = append(c.Args, "--listen-metrics-urls=http://"+hostPort(bindAddress(c.Host, true), EtcdHealthPort))
+	}
 	c.Files = append(c.Files, identityFile(etcdCAFile, false))
 	for _, name := range []string{serving, peer, probe} {
 		c.Files = append(c.Files, leafFiles(name)...)
@@ -43,10 +52,14 @@ func (r *renderer) etcd(c *Component) {
 		KeyFile:  probe + ".key",
 		CAFile:   etcdCAFile,
 	}
+	if r.AnyAddress {
+		// A kubelet has no client certificate of the guest's.
+		c.Probe = &Probe{Address: hostPort(c.Host, EtcdHealthPort), Path: "/readyz", Plain: true}
+	}
 }
 
 func (r *renderer) etcdArgs(c *Component) []string {
-	bind := bindAddress(c.Host)
+	bind := bindAddress(c.Host, r.AnyAddress)
 	return []string{
 		"--name=" + c.Name,
 		"--data-dir=" + DataDir + "/etcd",
@@ -57,9 +70,6 @@ func (r *renderer) etcdArgs(c *Component) []string {
 		// Metrics and health. Left on the client port, HTTP would share its connections with gRPC,
 		// which etcd warns of.
 		"--listen-client-http-urls=" + httpsURL(bind, EtcdMetricsPort),
-		"--initial-cluster=" + r.initialCluster(),
-		"--initial-cluster-state=new",
-		"--initial-cluster-token=" + r.Order.ID,
 		"--cert-file=" + configPath(serving+".crt"),
 		"--key-file=" + configPath(serving+".key"),
 		"--client-cert-auth=true",
@@ -82,6 +92,29 @@ func (r *renderer) etcdArgs(c *Component) []string {
 		"--log-outputs=stderr",
 		// Not InitialCorruptCheck: a member waits 7 s for each peer that does not serve yet, which
 		// costs 14 s when three start at once and more than a hung zone's budget.
+	}
+}
+
+// etcdFirstArgsAt is where in etcdArgs the first arguments stood in revisions that had no FirstArgs.
+const etcdFirstArgsAt = 7
+
+// etcdFirstArgs are read only while the data directory is empty: by a new cluster, by a member that
+// joins one, and otherwise never, unless the data was lost. Then the member must not come back as if
+// nothing had been: alone it would serve an empty cluster, and with its old id and an empty log it
+// could vote twice. So a sealed member is told to join a cluster of itself alone, and refuses.
+func (r *renderer) etcdFirstArgs(c *Component) []string {
+	cluster, state := r.initialCluster(), "new"
+	switch r.EtcdStarts[c.Name] {
+	case EtcdJoin:
+		state = "existing"
+	case EtcdSealed:
+		cluster, state = c.Name+"="+httpsURL(c.Host, EtcdPeerPort), "existing"
+	case EtcdNew:
+	}
+	return []string{
+		"--initial-cluster=" + cluster,
+		"--initial-cluster-state=" + state,
+		"--initial-cluster-token=" + r.Order.ID,
 	}
 }
 

@@ -46,8 +46,13 @@ type Component struct {
 	Program string `json:"program"`
 	// Version of the distribution that holds Program.
 	Version string `json:"version,omitempty"`
+	// Image that holds Program, for runtimes that run containers.
+	Image string `json:"image,omitempty"`
 	// Args after the program's name.
 	Args []string `json:"args"`
+	// FirstArgs follow Args. The program reads them only while it has no data: changing them restarts
+	// nothing and is true from the next start on.
+	FirstArgs []string `json:"firstArgs,omitempty"`
 	// Env holds NAME=value.
 	Env []string `json:"env,omitempty"`
 	// Files that the runtime puts under ConfigDir.
@@ -58,7 +63,8 @@ type Component struct {
 	Probe *Probe `json:"probe,omitempty"`
 	// After names the components that must have been ready before this one first starts.
 	After []string `json:"after,omitempty"`
-	// Size that it is given. The process runtime only accounts for it.
+	// Size that it is given. The process runtime only accounts for it. Changing it restarts nothing
+	// where the runtime can help it.
 	Size v1alpha1.ComponentSize `json:"size"`
 	// Stopped holds the component stopped and keeps its data.
 	Stopped bool `json:"stopped,omitempty"`
@@ -121,6 +127,8 @@ type Probe struct {
 	// Socket is the absolute path of a unix socket to ask instead, over plain HTTP: for Myriad's own
 	// daemons, on the process runtime.
 	Socket string `json:"socket,omitempty"`
+	// Plain asks without TLS.
+	Plain bool `json:"plain,omitempty"`
 	// Path of the request.
 	Path string `json:"path"`
 	// CertFile and KeyFile (relative to ConfigDir) of the client certificate; empty for none.

@@ -32,9 +32,25 @@ type Input struct {
 	Profile Profile
 	// Hosts maps the name of each instance to its address (IP or DNS name).
 	Hosts map[string]string
+	// AnyAddress has components listen on all of their addresses, because Hosts only lead to them:
+	// each is the address of a Service in front of one pod.
+	AnyAddress bool
+	// EtcdStarts says, by the name of the instance, what a member does that finds its data directory
+	// empty. What is not named is EtcdNew.
+	EtcdStarts map[string]EtcdStart
 	// Frozen holds API servers, controller managers and schedulers stopped and keeps their data.
 	Frozen bool
 }
+
+// EtcdStart is what an etcd member does that finds its data directory empty.
+type EtcdStart string
+
+// The ways in which a member starts without data.
+const (
+	EtcdNew    EtcdStart = ""       // founds the cluster, together with the others
+	EtcdJoin   EtcdStart = "Join"   // joins it, in the place that was made for it
+	EtcdSealed EtcdStart = "Sealed" // refuses: it had data, which is lost
+)
 
 // InstanceName names the instance of a kind in a zone.
 func InstanceName(kind Kind, zone string) string { return string(kind) + "-" + zone }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 )
@@ -14,10 +15,14 @@ const (
 	EtcdClientPort        = 2379
 	EtcdPeerPort          = 2380
 	EtcdMetricsPort       = 2381 // health and metrics; wants a client certificate, too
+	EtcdHealthPort        = 2382 // the same without TLS, for kubelets; only with Input.AnyAddress
 	APIServerPort         = 6443
 	ControllerManagerPort = 10257
 	SchedulerPort         = 10259
 )
+
+// registry that upstream publishes images in.
+const registry = "registry.k8s.io"
 
 // Files that more than one component has.
 const (
@@ -64,6 +69,7 @@ func (r *renderer) component(instance Instance) (Component, error) {
 		Zone:    instance.Zone,
 		Host:    r.Hosts[instance.Name],
 		Program: string(instance.Kind),
+		Image:   r.image(string(instance.Kind)),
 	}
 	if instance.Kind == Etcd {
 		r.etcd(&component)
@@ -82,6 +88,17 @@ func (r *renderer) component(instance Instance) (Component, error) {
 		err = fmt.Errorf("unknown kind %q", instance.Kind)
 	}
 	return component, err
+}
+
+// image of a program: as the order says, else where upstream publishes it.
+func (r *renderer) image(program string) string {
+	if image := r.Order.Images[program]; image != "" {
+		return image
+	}
+	if program == string(Etcd) {
+		return registry + "/etcd:" + strings.TrimPrefix(r.Order.EtcdVersion, "v") + "-0"
+	}
+	return registry + "/" + program + ":" + r.Order.Version
 }
 
 // zonal says that components have twins in other zones.
@@ -105,9 +122,10 @@ func leafFiles(name string) []File {
 	}
 }
 
-// bindAddress is what to listen on for a host: itself, or every address where it is a DNS name.
-func bindAddress(host string) string {
-	if _, err := netip.ParseAddr(host); err != nil {
+// bindAddress is what to listen on for a host: itself, or every address where the host is a DNS name
+// or only leads to the component.
+func bindAddress(host string, anyAddress bool) string {
+	if _, err := netip.ParseAddr(host); err != nil || anyAddress {
 		return netip.IPv4Unspecified().String()
 	}
 	return host

@@ -65,6 +65,51 @@ func TestRenderGolden(t *testing.T) {
 	}
 }
 
+// TestRenderBehindServices shows what differs where addresses only lead to components.
+func TestRenderBehindServices(t *testing.T) {
+	in := input(v1alpha1.Zonal, Guest, LatestRevision())
+	in.AnyAddress = true
+	in.Order.Images = map[string]string{"etcd": "registry.example/etcd:own"}
+	manifest, err := Render(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, "guest-zonal-services.yaml", readable(t, manifest))
+}
+
+// TestRenderEtcdStarts shows what a member does that finds no data.
+func TestRenderEtcdStarts(t *testing.T) {
+	all := "etcd-a=https://127.9.1.1:2380,etcd-b=https://127.9.1.2:2380,etcd-c=https://127.9.1.3:2380"
+	for _, tc := range []struct {
+		reason         string
+		start          EtcdStart
+		cluster, state string
+	}{
+		{"all members of a new guest found its cluster", EtcdNew, all, "new"},
+		{"a member that was replaced joins the others", EtcdJoin, all, "existing"},
+		{"a sealed member has nobody to join, so that it refuses", EtcdSealed, "etcd-b=https://127.9.1.2:2380", "existing"},
+	} {
+		in := input(v1alpha1.Zonal, Guest, LatestRevision())
+		before, err := Render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.EtcdStarts = map[string]EtcdStart{"etcd-b": tc.start}
+		after, err := Render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"--initial-cluster=" + tc.cluster, "--initial-cluster-state=" + tc.state, "--initial-cluster-token=abcdefghij"}
+		if diff := cmp.Diff(want, after.Components[1].FirstArgs); diff != "" {
+			t.Errorf("%s: first arguments differ (-want +got):\n%s", tc.reason, diff)
+		}
+		after.Components[1].FirstArgs = before.Components[1].FirstArgs
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("%s: more than the first arguments differ (-want +got):\n%s", tc.reason, diff)
+		}
+	}
+}
+
 func checkGolden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -115,8 +160,8 @@ func TestRenderRefuses(t *testing.T) {
 	}{
 		"NoHost":          {"a component without an address", func(in *Input) { delete(in.Hosts, "etcd-b") }, []string{"no address for etcd-b", "reserve"}},
 		"BadHost":         {"it becomes a flag and a name in a certificate", func(in *Input) { in.Hosts["etcd-b"] = "a b" }, []string{"etcd-b", `"a b"`}},
-		"OldRevision":     {"dropped by this build", func(in *Input) { in.Order.RenderRevision = 0 }, []string{"renderRevision 0", "[1 2]"}},
-		"NewRevision":     {"ordered by a newer hub", func(in *Input) { in.Order.RenderRevision = 3 }, []string{"renderRevision 3", "[1 2]"}},
+		"OldRevision":     {"dropped by this build", func(in *Input) { in.Order.RenderRevision = 0 }, []string{"renderRevision 0", "[1 2 3]"}},
+		"NewRevision":     {"ordered by a newer hub", func(in *Input) { in.Order.RenderRevision = 4 }, []string{"renderRevision 4", "[1 2 3]"}},
 		"TwoZones":        {"no quorum when one is gone", func(in *Input) { in.Order.Zones = []string{"a", "b"} }, []string{"exactly 3"}},
 		"FourZones":       {"an even number gains nothing", func(in *Input) { in.Order.Zones = []string{"a", "b", "c", "d"} }, []string{"exactly 3"}},
 		"NoZones":         {"a Single one needs a home", func(in *Input) { in.Order.Availability, in.Order.Zones = v1alpha1.Single, nil }, []string{"needs one"}},

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -79,10 +80,14 @@ func releases(kubernetes []string, etcd string) []*v1alpha1.Release {
 }
 
 // templates: the size of an idle control plane, measured on two cores with v1.36.3 on 2026-11-22: one
-// API server 205 MiB, controller manager 52, etcd 23, scheduler 25, 34 millicores together.
+// API server 205 MiB, controller manager 52, etcd 23, scheduler 25, 34 millicores together. The limits
+// leave room to start (2.5 CPU seconds for etcd and kube-apiserver) and for a burst.
 func templates(version string) []*v1alpha1.ClusterTemplate {
-	size := func(cpu, memory string) v1alpha1.ComponentSize {
-		return v1alpha1.ComponentSize{CPU: resource.MustParse(cpu), Memory: resource.MustParse(memory)}
+	size := func(cpu, memory, cpuLimit, memoryLimit string) v1alpha1.ComponentSize {
+		return v1alpha1.ComponentSize{
+			CPU: resource.MustParse(cpu), Memory: resource.MustParse(memory),
+			CPULimit: ptr.To(resource.MustParse(cpuLimit)), MemoryLimit: ptr.To(resource.MustParse(memoryLimit)),
+		}
 	}
 	return []*v1alpha1.ClusterTemplate{{
 		TypeMeta:   typeMeta("ClusterTemplate"),
@@ -94,10 +99,10 @@ func templates(version string) []*v1alpha1.ClusterTemplate {
 			Network:      v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
 			Size: v1alpha1.ControlPlaneSize{
 				Gear:              "nano",
-				Etcd:              size("8m", "32Mi"),
-				APIServer:         size("20m", "208Mi"),
-				ControllerManager: size("8m", "56Mi"),
-				Scheduler:         size("4m", "28Mi"),
+				Etcd:              size("8m", "32Mi", "2", "512Mi"),
+				APIServer:         size("20m", "208Mi", "4", "1Gi"),
+				ControllerManager: size("8m", "56Mi", "2", "512Mi"),
+				Scheduler:         size("4m", "28Mi", "1", "256Mi"),
 			},
 		},
 	}}

@@ -21,6 +21,7 @@ const (
 	Running  State = "Running"  // its probe succeeded
 	BackOff  State = "BackOff"  // died; will be started again after a pause
 	Held     State = "Held"     // stopped or hung on purpose: Component.Stopped, or a drill
+	Blocked  State = "Blocked"  // cannot start: no room, no volume, no image; Message says what lacks
 )
 
 // Observation is how a guest is in its cell.
@@ -44,6 +45,9 @@ type Component struct {
 	// LastExit says how it last died and what it said, for example
 	// "exit status 1 after 2s: listen tcp 127.9.1.2:6443: bind: address already in use".
 	LastExit string `json:"lastExit,omitempty"`
+	// Message says what keeps it from running, for example "0/3 nodes are available: 3 Insufficient
+	// memory".
+	Message string `json:"message,omitempty"`
 	// Since when it is in this state.
 	Since time.Time `json:"since"`
 }

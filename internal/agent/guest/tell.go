@@ -179,7 +179,7 @@ func (s *scope) endpoints() []v1alpha1.Endpoint {
 func (s *scope) components() []v1alpha1.ComponentStatus {
 	var list []v1alpha1.ComponentStatus
 	for _, c := range s.facts.Observation.Components {
-		list = append(list, v1alpha1.ComponentStatus{Name: c.Name, Ready: c.Ready, Restarts: c.Restarts, LastExit: c.LastExit})
+		list = append(list, v1alpha1.ComponentStatus{Name: c.Name, Ready: c.Ready, Restarts: c.Restarts, LastExit: c.LastExit, Message: c.Message})
 	}
 	return list
 }

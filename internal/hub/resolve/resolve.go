@@ -22,6 +22,7 @@ type Resolved struct {
 	Kind         string
 	Version      string
 	EtcdVersion  string
+	Images       map[string]string
 	Availability v1alpha1.Availability
 	Network      v1alpha1.ClusterNetwork
 	Size         v1alpha1.ControlPlaneSize
@@ -56,6 +57,7 @@ func Cluster(spec v1alpha1.ClusterSpec, catalogue Catalogue) (Resolved, *Problem
 		Kind:         template.Spec.Kind,
 		Version:      release.Name,
 		EtcdVersion:  release.Spec.EtcdVersion,
+		Images:       release.Spec.Images,
 		Availability: template.Spec.Availability,
 		Network:      template.Spec.Network,
 		Size:         template.Spec.Size,
