@@ -15,7 +15,7 @@ const (
 	ReasonVersionUnavailable = "VersionUnavailable" // the cell cannot run the version
 	ReasonTooFewZones        = "TooFewZones"        // the guest needs more zones than the cell can offer now
 	ReasonFull               = "Full"               // spec.maxGuests is reached
-	ReasonReserve            = "Reserve"            // no zone could take the guest and keep the reserve
+	ReasonReserve            = "Reserve"            // no zones could take the guest and keep the reserve, before and after the loss of another zone
 	ReasonNoPlainPort        = "NoPlainPort"        // every plain port of the region's gateways is given away
 )
 
@@ -103,5 +103,6 @@ func reserveBroken(request Request, cell *Cell) (string, string, bool) {
 	if ok {
 		return "", "", false
 	}
-	return ReasonReserve, fmt.Sprintf("the guest would break the reserve of %d %%: %s", cell.ReservePercent, usage(cell)), true
+	return ReasonReserve, fmt.Sprintf("no zones could take the guest and keep %d %% free, and %d %% after the loss of any other zone: %s",
+		cell.ReservePercent, reserveAfterLossPercent, usage(cell)), true
 }

@@ -114,6 +114,24 @@ func TestPlaceRejects(t *testing.T) {
 				c.Zones["a"].Takeover["b"] = 1800
 			}), want: ReasonReserve,
 		},
+		"HeldZoneCanBeLostAgain": {
+			reason:  "the one zone that is not held would be full, with nothing left for a loss of the held one; found by TestPlaceInvariants",
+			request: request(func(r *Request) { r.Demand[0].Vector = Vector{MilliCPU: 1, Memory: 1} }),
+			cell: cell("x", func(c *Cell) {
+				c.ReservePercent = 0
+				c.Zones = map[string]*Zone{"a": {Capacity: Vector{MilliCPU: 1, Memory: 1}}, "b": {Held: true}}
+			}), want: ReasonReserve,
+		},
+		"HeldZoneHasBeenTakenOver": {
+			reason: "a drill holds b: 7 cores and the 2.1 of b that run in a now are more than 9 of 10", request: request(),
+			cell: cell("x", func(c *Cell) {
+				c.ReservePercent = 10
+				delete(c.Zones, "c")
+				c.Zones["b"].Held = true
+				c.Zones["a"].Used.MilliCPU = 6000
+				c.Zones["a"].Takeover["b"] = 2100
+			}), want: ReasonReserve,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +140,20 @@ func TestPlaceRejects(t *testing.T) {
 				t.Errorf("%s: got %+v, want reason %s", tc.reason, got, tc.want)
 			}
 		})
+	}
+}
+
+// TestReserveMessage: whoever reads it must see which limit leaves no room, also where much is free.
+func TestReserveMessage(t *testing.T) {
+	tight := cell("x", use("a", 6000), func(c *Cell) {
+		c.ReservePercent = 10
+		c.Zones["a"].Takeover = map[string]int64{"b": 1000, "c": 2500}
+		c.Zones["b"].Held, c.Zones["c"].Held = true, true
+	})
+	want := "no zones could take the guest and keep 10 % free, and 10 % after the loss of any other zone: " +
+		"zone a has 60 % of CPU (85 % after the loss of zone c) and 0 % of memory in use"
+	if got := Place(request(), []*Cell{tight}); len(got.Rejected) != 1 || got.Rejected[0].Message != want {
+		t.Errorf("got %+v, want the message %q", got.Rejected, want)
 	}
 }
 

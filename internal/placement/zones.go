@@ -54,8 +54,9 @@ func choices(names []string, n int) [][]string {
 }
 
 // reserveKept tells whether the chosen zones stay within the reserve with the demand added, both
-// now and after the loss of any one other zone of the cell. Zones that were not chosen stay as
-// they are.
+// now and after the loss of any one other zone of the cell. A zone that a drill holds counts as one:
+// its load is with the others right now, and it can be lost again afterwards. Zones that were not
+// chosen stay as they are.
 func reserveKept(cell *Cell, chosen []string, demand []Demand) bool {
 	for i, name := range chosen {
 		zone := cell.Zones[name]
@@ -108,8 +109,23 @@ func usage(cell *Cell) string {
 	parts := make([]string, len(names))
 	for i, name := range names {
 		zone := cell.Zones[name]
-		parts[i] = fmt.Sprintf("zone %s has %d %% of CPU and %d %% of memory in use", name,
-			ratio(zone.Used.MilliCPU, zone.Capacity.MilliCPU)/10, ratio(zone.Used.Memory, zone.Capacity.Memory)/10)
+		afterLoss := ""
+		if lost, takeover := worstLoss(cell, name); takeover > 0 {
+			afterLoss = fmt.Sprintf(" (%d %% after the loss of zone %s)", ratio(zone.Used.MilliCPU+takeover, zone.Capacity.MilliCPU)/10, lost)
+		}
+		parts[i] = fmt.Sprintf("zone %s has %d %% of CPU%s and %d %% of memory in use", name,
+			ratio(zone.Used.MilliCPU, zone.Capacity.MilliCPU)/10, afterLoss, ratio(zone.Used.Memory, zone.Capacity.Memory)/10)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// worstLoss is the other zone of the cell whose loss asks most of the named one, and how much CPU
+// (thousandths of a core) that is. Of equal zones the first by name is it.
+func worstLoss(cell *Cell, name string) (lost string, takeover int64) {
+	for _, other := range slices.Sorted(maps.Keys(cell.Zones)) {
+		if more := cell.Zones[name].Takeover[other]; other != name && more > takeover {
+			lost, takeover = other, more
+		}
+	}
+	return lost, takeover
 }
