@@ -133,7 +133,8 @@ func (r *Run) prepare(ctx context.Context) (int64, error) {
 	}
 }
 
-// Mark notes the time of a fault, or of its end, under a name.
+// Mark notes the time of a fault, or of its end, under a name. Call it before the fault is made: what
+// fails from then on is the fault's.
 func (r *Run) Mark(name string) {
 	r.journal.mark(name)
 }

@@ -53,13 +53,16 @@ type Failure struct {
 	Error       string  `json:"error"`
 }
 
-// MarkReport tells what happened from a mark to the next, or to the end of the run.
+// MarkReport tells what happened from a mark to the next, or to the end of the run. Every failed
+// request belongs to one mark: the last one before it failed. What was under way when the next mark
+// was made and failed after it was cut by the next fault, not left broken by the one before.
 type MarkReport struct {
 	Name      string  `json:"name"`
 	AtSeconds float64 `json:"atSeconds"`
-	// Failed requests that were sent after the mark.
+	// Failed requests that were sent after the mark, or were under way when it was made.
 	Failed int `json:"failed"`
-	// WritesBackSeconds: every write that started later than this after the mark succeeded.
+	// WritesBackSeconds: every write that started later than this after the mark succeeded, or was
+	// under way at the next mark.
 	WritesBackSeconds float64 `json:"writesBackSeconds"`
 }
 
@@ -152,17 +155,32 @@ func markReports(marks []moment, requests []record) []MarkReport {
 	reports := make([]MarkReport, len(marks))
 	for i, mark := range marks {
 		reports[i] = MarkReport{Name: mark.name, AtSeconds: mark.at.Seconds()}
-		for _, q := range requests {
-			if q.err == nil || q.call < mark.at || (i+1 < len(marks) && q.call >= marks[i+1].at) {
-				continue
-			}
-			reports[i].Failed++
-			if q.verb.Write() {
-				reports[i].WritesBackSeconds = max(reports[i].WritesBackSeconds, (q.call - mark.at).Seconds())
-			}
+	}
+	for _, q := range requests {
+		if q.err == nil {
+			continue
+		}
+		last := lastMark(marks, q.end)
+		if last < 0 {
+			continue
+		}
+		reports[last].Failed++
+		if q.verb.Write() {
+			reports[last].WritesBackSeconds = max(reports[last].WritesBackSeconds, (q.call - marks[last].at).Seconds())
 		}
 	}
 	return reports
+}
+
+// lastMark that was made by then, or -1 for none.
+func lastMark(marks []moment, by time.Duration) int {
+	last := -1
+	for i, mark := range marks {
+		if mark.at <= by {
+			last = i
+		}
+	}
+	return last
 }
 
 // longestWriteGap is the longest time without the end of a successful write, the start and the end

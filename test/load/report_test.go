@@ -9,22 +9,34 @@ import (
 )
 
 func TestMarkReports(t *testing.T) {
-	broken := errors.New("connection refused")
-	requests := []record{
-		{verb: Create, call: 1 * time.Second, end: 1 * time.Second, err: broken},
-		{verb: Update, call: 11 * time.Second, end: 12 * time.Second, err: broken},
-		{verb: Update, call: 12 * time.Second, end: 13 * time.Second},
-		{verb: Delete, call: 14 * time.Second, end: 15 * time.Second, err: broken},
-		{verb: Get, call: 16 * time.Second, end: 17 * time.Second, err: broken},
-		{verb: Create, call: 21 * time.Second, end: 22 * time.Second, err: broken},
+	at := func(verb Verb, call, end time.Duration) record {
+		return record{verb: verb, call: call * time.Second, end: end * time.Second, err: errors.New("connection refused")}
+	}
+	fine := record{verb: Update, call: 18 * time.Second, end: 23 * time.Second}
+	cases := map[string]struct {
+		reason   string
+		requests []record
+		want     [2]MarkReport // failures and writes back, of "fail a" at 10 s and "restore a" at 20 s
+	}{
+		"Before":   {"what failed before any mark is nobody's", []record{at(Create, 1, 1)}, [2]MarkReport{}},
+		"Last":     {"writes are back after the last one that failed", []record{at(Update, 11, 12), fine, at(Delete, 14, 15)}, [2]MarkReport{{Failed: 2, WritesBackSeconds: 4}}},
+		"Read":     {"a read fails, but keeps no writes back", []record{at(Get, 16, 17)}, [2]MarkReport{{Failed: 1}}},
+		"Next":     {"after the next mark it is the next fault's", []record{at(Create, 21, 22)}, [2]MarkReport{{}, {Failed: 1, WritesBackSeconds: 1}}},
+		"First":    {"the first fault cut it", []record{at(Create, 9, 11)}, [2]MarkReport{{Failed: 1}}},
+		"UnderWay": {"it was under way when the next fault was made, which cut it", []record{at(Create, 19, 21)}, [2]MarkReport{{}, {Failed: 1}}},
+		"LongAgo":  {"it began long after the fault, and failed before the next one", []record{at(Create, 18, 19)}, [2]MarkReport{{Failed: 1, WritesBackSeconds: 8}}},
+		"TimedOut": {"a write that hung counts from its start", []record{at(Create, 11, 13)}, [2]MarkReport{{Failed: 1, WritesBackSeconds: 1}}},
 	}
 	marks := []moment{{name: "fail a", at: 10 * time.Second}, {name: "restore a", at: 20 * time.Second}}
-	want := []MarkReport{
-		{Name: "fail a", AtSeconds: 10, Failed: 3, WritesBackSeconds: 4},
-		{Name: "restore a", AtSeconds: 20, Failed: 1, WritesBackSeconds: 1},
-	}
-	if diff := cmp.Diff(want, markReports(marks, requests)); diff != "" {
-		t.Errorf("writes are back after the last one that failed; reads and failures before the mark do not count (-want +got):\n%s", diff)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			for i, mark := range marks {
+				tc.want[i].Name, tc.want[i].AtSeconds = mark.name, mark.at.Seconds()
+			}
+			if diff := cmp.Diff(tc.want[:], markReports(marks, tc.requests)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }
 
