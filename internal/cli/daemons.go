@@ -8,13 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 
-	"github.com/myriad-fleet/myriad/internal/agent"
 	"github.com/myriad-fleet/myriad/internal/distribution"
 	"github.com/myriad-fleet/myriad/internal/gateway"
 	"github.com/myriad-fleet/myriad/internal/hub"
@@ -90,46 +88,6 @@ func readAuthority(certificateFile, keyFile string) (*pki.Authority, error) {
 		return nil, fmt.Errorf("agents' authority %s: %w", certificateFile, err)
 	}
 	return authority, nil
-}
-
-func newAgent(s *session) *cobra.Command {
-	var cell, dir, runtimeDir, binaries string
-	var leafLifetime time.Duration
-	command := &cobra.Command{
-		Use:   "agent",
-		Short: "Run the agent of a cell",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return agent.Run(cmd.Context(), agent.Options{
-				Cell:         cell,
-				Dir:          dir,
-				Kubeconfig:   filepath.Join(dir, "hub", "kubeconfig"),
-				Runtime:      process.NewClient(runtimeDir),
-				Versions:     kubernetesVersions(binaries),
-				Version:      clientVersion(),
-				LeafLifetime: leafLifetime,
-				Clock:        clock.RealClock{},
-				Log:          s.daemonLog(),
-			})
-		},
-	}
-	command.Flags().StringVar(&cell, "cell", "", "name of the cell")
-	command.Flags().StringVar(&dir, "dir", "", "directory of the agent's state; <dir>/hub/kubeconfig leads to the hub")
-	command.Flags().StringVar(&runtimeDir, "runtime-dir", "", "directory of the cell's supervisor")
-	command.Flags().StringVar(&binaries, "distribution", "", "directory of the binaries of Kubernetes and etcd")
-	command.Flags().DurationVar(&leafLifetime, "leaf-lifetime", 30*24*time.Hour, "lifetime of the guests' leaf certificates")
-	return mustHave(command, "cell", "dir", "runtime-dir", "distribution")
-}
-
-// kubernetesVersions looks anew at each call: 'myriad up' may link another version.
-func kubernetesVersions(directory string) func() ([]string, error) {
-	return func() ([]string, error) {
-		set, err := distribution.Open(directory)
-		if err != nil {
-			return nil, err
-		}
-		return set.KubernetesVersions()
-	}
 }
 
 func newGateway(s *session) *cobra.Command {

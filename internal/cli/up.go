@@ -22,6 +22,7 @@ func newUp(s *session) *cobra.Command {
 	var options local.UpOptions
 	var noHello bool
 	var leafLifetime time.Duration
+	var cells []string
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Start a fleet on this machine, or bring back what has stopped",
@@ -37,6 +38,13 @@ All state is in the home directory; 'myriad down' stops the processes and keeps 
 			if leafLifetime != 0 {
 				options.LeafLifetime = leafLifetime.String()
 			}
+			for _, text := range cells {
+				cell, err := local.ParseKubernetesCell(text)
+				if err != nil {
+					return fail(exitUsage, "--cell: %v", err)
+				}
+				options.KubernetesCells = append(options.KubernetesCells, cell)
+			}
 			home, err := local.Up(command.Context(), options)
 			if err != nil {
 				return fmt.Errorf("myriad up: %w", err)
@@ -51,6 +59,7 @@ All state is in the home directory; 'myriad down' stops the processes and keeps 
 	}
 	flags := command.Flags()
 	flags.StringVar(&options.KubernetesDir, "kubernetes-dir", "", "directory with kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, etcd, etcdctl and etcdutl (default: what 'make distro' built)")
+	flags.StringArrayVar(&cells, "cell", nil, "have a Kubernetes cluster join as a cell, as NAME=KUBECONFIG or NAME@REGION=KUBECONFIG; its nodes carry the label topology.kubernetes.io/zone")
 	flags.BoolVar(&noHello, "no-hello", false, "do not create the cluster hello")
 	flags.DurationVar(&leafLifetime, "leaf-lifetime", 0, "lifetime of the guests' leaf certificates (default: 30 days, or what the home had)")
 	must(flags.MarkHidden("leaf-lifetime"))

@@ -49,15 +49,6 @@ func controllersManifest(home *Home, binary string) controlplane.Manifest {
 
 // cellManifest runs a cell: the supervisor of its guests, and its agent.
 func cellManifest(home *Home, binary string, index int, cell *v1alpha1.Cell) controlplane.Manifest {
-	agent := []string{
-		"agent", "--cell", cell.Name,
-		"--dir", home.AgentDir(cell.Name),
-		"--runtime-dir", home.RuntimeDir(cell.Name),
-		"--distribution", home.DistributionDir(),
-	}
-	if home.Settings.LeafLifetime != "" {
-		agent = append(agent, "--leaf-lifetime", home.Settings.LeafLifetime)
-	}
 	return controlplane.Manifest{ID: cellID(cell.Name), Epoch: 1, Components: []controlplane.Component{
 		daemon("supervisor", binary, "supervisor",
 			"--dir", home.RuntimeDir(cell.Name),
@@ -66,7 +57,7 @@ func cellManifest(home *Home, binary string, index int, cell *v1alpha1.Cell) con
 			"--zones", strings.Join(cell.Spec.Zones, ","),
 			"--slots-dir", home.path("slots"),
 			"--slots", strconv.Itoa(startSlots())),
-		daemon("agent", binary, agent...),
+		daemon("agent", binary, append(agentArguments(home, cell.Name), "--runtime-dir", home.RuntimeDir(cell.Name))...),
 	}}
 }
 

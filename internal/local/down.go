@@ -60,6 +60,10 @@ func stopOrderly(ctx context.Context, p *platform, report Report) error {
 	report("stopping the guests' control planes")
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, cell := range runningCells(ids) {
+		if !p.home.hasSupervisor(cell) {
+			report("the guests of cell %s run on: their cluster is not of this fleet's making", cell)
+			continue
+		}
 		group.Go(func() error { return process.NewClient(p.home.RuntimeDir(cell)).Stop(groupCtx) })
 	}
 	if err := group.Wait(); err != nil {

@@ -34,6 +34,8 @@ type Settings struct {
 	HubRevision int64 `json:"hubRevision,omitempty"`
 	// LeafLifetime of the guests' leaf certificates, as a Go duration; empty for the agent's default.
 	LeafLifetime string `json:"leafLifetime,omitempty"`
+	// KubernetesCells are the cells that joined beside those of the default fleet.
+	KubernetesCells []KubernetesCell `json:"kubernetesCells,omitempty"`
 }
 
 // DefaultHome is $MYRIAD_HOME or ~/.myriad.

@@ -25,6 +25,8 @@ type UpOptions struct {
 	KubernetesDir string
 	// LeafLifetime of the guests' leaf certificates, a Go duration; empty keeps what the home has.
 	LeafLifetime string
+	// KubernetesCells that join the fleet now. They stay in it.
+	KubernetesCells []KubernetesCell
 	// Report is told what happens.
 	Report Report
 }
@@ -41,6 +43,8 @@ type up struct {
 	client   client.Client
 	regions  []v1alpha1.Region
 	cells    []v1alpha1.Cell
+	// kubernetesCells joined beside those of the default fleet.
+	kubernetesCells []v1alpha1.Cell
 }
 
 // Up brings the fleet of a home up, or brings what has stopped back. What runs already is left
@@ -103,6 +107,9 @@ func (u *up) prepareHome(context.Context) error {
 	if u.LeafLifetime != "" {
 		u.home.Settings.LeafLifetime = u.LeafLifetime
 	}
+	if err := u.home.keepKubernetesCells(u.KubernetesCells); err != nil {
+		return err
+	}
 	if err := u.home.save(); err != nil {
 		return err
 	}
@@ -162,7 +169,10 @@ func (u *up) installAPI(ctx context.Context) error {
 			return fmt.Errorf("write %T %s: %w", object, object.GetName(), err)
 		}
 	}
-	return u.readTopology(ctx)
+	if err := u.readTopology(ctx); err != nil {
+		return err
+	}
+	return u.joinKubernetesCells(ctx)
 }
 
 // readTopology keeps the default fleet's own regions and cells: others may have been added that
@@ -202,7 +212,14 @@ func (u *up) startDaemons(ctx context.Context) error {
 		}
 	}
 	for i := range u.cells {
-		if err := u.startCell(ctx, i, &u.cells[i]); err != nil {
+		cell := &u.cells[i]
+		if err := u.startCell(ctx, cell, cellManifest(u.home, u.binary, i, cell)); err != nil {
+			return err
+		}
+	}
+	for i := range u.kubernetesCells {
+		cell := &u.kubernetesCells[i]
+		if err := u.startCell(ctx, cell, kubernetesCellManifest(u.home, u.binary, cell.Name)); err != nil {
 			return err
 		}
 	}
@@ -223,10 +240,10 @@ func (u *up) startGateways(ctx context.Context, region *v1alpha1.Region) error {
 	return u.platform.client.Apply(ctx, manifest)
 }
 
-func (u *up) startCell(ctx context.Context, index int, cell *v1alpha1.Cell) error {
+func (u *up) startCell(ctx context.Context, cell *v1alpha1.Cell, manifest controlplane.Manifest) error {
 	name := v1alpha1.AgentUser(cell.Name, cell.Spec.CredentialGeneration)
 	if err := u.home.keepClient(hubClient(u.home.AgentDir(cell.Name), name, agentLifetime), u.identity); err != nil {
 		return err
 	}
-	return u.platform.client.Apply(ctx, cellManifest(u.home, u.binary, index, cell))
+	return u.platform.client.Apply(ctx, manifest)
 }

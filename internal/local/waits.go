@@ -97,9 +97,11 @@ func (u *up) waitFleet(ctx context.Context) error {
 	if err := waitReady(ctx, u.platform.client, controllersID, fleetDeadline); err != nil {
 		return err
 	}
-	for i := range u.cells {
-		if err := u.waitCell(ctx, &u.cells[i]); err != nil {
-			return err
+	for _, cells := range [][]v1alpha1.Cell{u.cells, u.kubernetesCells} {
+		for i := range cells {
+			if err := u.waitCell(ctx, &cells[i]); err != nil {
+				return err
+			}
 		}
 	}
 	for i := range u.regions {
