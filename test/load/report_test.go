@@ -9,8 +9,8 @@ import (
 )
 
 func TestMarkReports(t *testing.T) {
-	at := func(verb Verb, call, end time.Duration) record {
-		return record{verb: verb, call: call * time.Second, end: end * time.Second, err: errors.New("connection refused")}
+	at := func(verb Verb, call, end int) record {
+		return record{verb: verb, call: time.Duration(call) * time.Second, end: time.Duration(end) * time.Second, err: errors.New("connection refused")}
 	}
 	fine := record{verb: Update, call: 18 * time.Second, end: 23 * time.Second}
 	cases := map[string]struct {
