@@ -23,14 +23,15 @@ const staleRetry = 50 * time.Millisecond
 // reconciler looks after one Cluster:
 //
 //  1. read it, its orders (those that name it: labels alone prove nothing) and its cell;
-//  2. when it is deleted: tombstone its orders, and let go of it once the agents have removed the guest;
-//  3. when its labels do not say what its order says: correct them;
-//  4. when it is bound and has no order: write the order, and take it back if the Cluster is gone
-//     by then;
-//  5. report how the guest is.
+//  2. clear away orders that were written for an earlier Cluster of the name, which vanished;
+//  3. when it is deleted: tombstone its orders, and let go of it once the agents have removed the guest;
+//  4. when its labels do not say what its order says: correct them;
+//  5. when it is bound and has no order: write the order, on trial;
+//  6. when the order has been on trial for long enough: end the trial;
+//  7. report how the guest is.
 //
 // A Cluster that is not bound is left to the controller of scheduling. Of a Cluster that is gone,
-// only removals that were ordered before are finished.
+// orders are cleared away that were tombstoned before or are still on trial.
 type reconciler struct {
 	client         client.Client
 	live           client.Reader
@@ -41,12 +42,14 @@ type reconciler struct {
 // subject carries one reconciliation from step to step.
 type subject struct {
 	cluster *v1alpha1.Cluster
-	orders  []v1alpha1.ControlPlane
-	order   *v1alpha1.ControlPlane // the live one of orders
+	strays  []v1alpha1.ControlPlane // of an earlier Cluster of the name
+	orders  []v1alpha1.ControlPlane // without strays
+	order   *v1alpha1.ControlPlane  // the live one of orders
 	booking order.Booking
 	bound   bool
 	cell    *v1alpha1.Cell // nil when it does not exist
 	problem *resolve.Problem
+	again   time.Duration // until the next look; 0 for whenever something changes
 }
 
 // step of a reconciliation. It is the last one when done is true.
@@ -60,7 +63,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("read Cluster %s: %w", request.NamespacedName, err)
 	}
-	for _, step := range []step{r.read, r.remove, r.correctLabels, r.writeOrder, r.report} {
+	for _, step := range []step{r.read, r.clearStrays, r.remove, r.correctLabels, r.writeOrder, r.endTrial, r.report} {
 		done, err := step(ctx, s)
 		if apierrors.IsConflict(err) {
 			return reconcile.Result{RequeueAfter: staleRetry}, nil
@@ -72,7 +75,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			break
 		}
 	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: s.again}, nil
 }
 
 func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {
@@ -80,7 +83,14 @@ func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {
 	if err := r.client.List(ctx, &orders, client.MatchingFields{index.Cluster: client.ObjectKeyFromObject(s.cluster).String()}); err != nil {
 		return false, fmt.Errorf("list orders: %w", err)
 	}
-	s.orders, s.order = orders.Items, order.Live(orders.Items)
+	for i := range orders.Items {
+		if order.IsStray(&orders.Items[i], s.cluster) {
+			s.strays = append(s.strays, orders.Items[i])
+			continue
+		}
+		s.orders = append(s.orders, orders.Items[i])
+	}
+	s.order = order.Live(s.orders)
 	s.booking, s.bound = order.BookingOf(s.cluster)
 	if s.order != nil {
 		s.booking = order.BookingFor(s.order)
@@ -100,7 +110,7 @@ func (r *reconciler) correctLabels(ctx context.Context, s *subject) (bool, error
 	if s.order == nil {
 		return !s.bound, nil
 	}
-	return false, write.Object(ctx, r.client, s.cluster, s.booking.Bind)
+	return r.writeCluster(ctx, s, s.booking.Bind)
 }
 
 // writeOrder of a bound Cluster: its orphan's when the cell reports one of that id, otherwise a
@@ -110,7 +120,8 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 		return false, nil
 	}
 	if s.cell == nil || s.cell.Spec.Region != s.cluster.Spec.Region {
-		return true, write.Object(ctx, r.client, s.cluster, order.Unbind)
+		_, err := r.writeCluster(ctx, s, order.Unbind)
+		return true, err
 	}
 	desired, problem, err := r.desiredOrder(ctx, s)
 	if err != nil {
@@ -123,9 +134,16 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 		return false, err
 	}
 	if !order.BelongsTo(s.order, s.cluster) {
-		return true, write.Object(ctx, r.client, s.cluster, order.Unbind)
+		_, err := r.writeCluster(ctx, s, order.Unbind)
+		return true, err
 	}
-	return r.takeBack(ctx, s)
+	return false, nil
+}
+
+// writeCluster is done when the Cluster is gone: the event of its removal brings it here again.
+func (r *reconciler) writeCluster(ctx context.Context, s *subject, change func(*v1alpha1.Cluster)) (bool, error) {
+	err := write.Object(ctx, r.client, s.cluster, change)
+	return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 }
 
 // create an order, or read the one that is there already.

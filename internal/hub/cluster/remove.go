@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
-	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
@@ -49,6 +45,12 @@ func (r *reconciler) removeOrder(ctx context.Context, order *v1alpha1.ControlPla
 	if !meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionDeleted) {
 		return nil
 	}
+	return r.drop(ctx, order)
+}
+
+// drop an order itself. What its agent runs is its agent's affair: without a tombstone it becomes an
+// orphan.
+func (r *reconciler) drop(ctx context.Context, order *v1alpha1.ControlPlane) error {
 	if order.DeletionTimestamp.IsZero() {
 		if err := r.client.Delete(ctx, order, client.Preconditions{UID: &order.UID}); err != nil {
 			return fmt.Errorf("delete order %s: %w", client.ObjectKeyFromObject(order), err)
@@ -65,43 +67,6 @@ func (r *reconciler) removeOrder(ctx context.Context, order *v1alpha1.ControlPla
 
 func entomb(order *v1alpha1.ControlPlane) {
 	order.Spec.Tombstone = &v1alpha1.Tombstone{ID: order.Spec.ID}
-}
-
-// takeBack an order that was written a moment ago, if its Cluster is gone by now. The API server
-// deletes an object at once when it read it before the bind put the finalizer on, even if it
-// deletes it after: then nobody else would ever remove the guest.
-func (r *reconciler) takeBack(ctx context.Context, s *subject) (bool, error) {
-	var now v1alpha1.Cluster
-	err := r.live.Get(ctx, client.ObjectKeyFromObject(s.cluster), &now)
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("read Cluster again: %w", err)
-	}
-	if err == nil && now.UID == s.cluster.UID {
-		return false, nil
-	}
-	return true, write.Object(ctx, r.client, s.order, entomb)
-}
-
-// finish the removal of orders whose Cluster is gone. Orders without a tombstone stay: nothing is
-// deleted because something else is missing.
-func (r *reconciler) finish(ctx context.Context, cluster types.NamespacedName) (reconcile.Result, error) {
-	var orders v1alpha1.ControlPlaneList
-	if err := r.client.List(ctx, &orders, client.MatchingFields{index.Cluster: cluster.String()}); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list orders of Cluster %s: %w", cluster, err)
-	}
-	for i := range orders.Items {
-		if orders.Items[i].Spec.Tombstone == nil {
-			continue
-		}
-		err := r.removeOrder(ctx, &orders.Items[i])
-		if apierrors.IsConflict(err) {
-			return reconcile.Result{RequeueAfter: staleRetry}, nil
-		}
-		if client.IgnoreNotFound(err) != nil {
-			return reconcile.Result{}, fmt.Errorf("remove what is left of Cluster %s: %w", cluster, err)
-		}
-	}
-	return reconcile.Result{}, nil
 }
 
 // orderWritten asks the API server whether there is an order after all: the cache may not show one

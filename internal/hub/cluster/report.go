@@ -6,14 +6,15 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
-// report how the guest is in the status of its Cluster.
+// report how the guest is in the status of its Cluster, unless that is gone.
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
-	return true, write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
+	return true, client.IgnoreNotFound(write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
 		c.Status.ID = s.booking.ID
 		c.Status.Cell = s.booking.Cell
 		c.Status.RejectedCells = nil
@@ -34,7 +35,7 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 		} else {
 			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionProgressing)
 		}
-	})
+	}))
 }
 
 func scheduled(s *subject) metav1.Condition {

@@ -12,10 +12,10 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/resolve"
 )
 
-// New is the first order for a Cluster: what was resolved, where it was booked.
+// New is the first order for a Cluster: what was resolved, where it was booked. It is on trial.
 func New(cluster *v1alpha1.Cluster, resolved resolve.Resolved, booking Booking, revision int64) *v1alpha1.ControlPlane {
 	gateway := resolved.Region.Spec.Gateway
-	return object(booking.Cell, v1alpha1.ControlPlaneSpec{
+	return object(booking.Cell, trialOfNew+"/"+string(cluster.UID), v1alpha1.ControlPlaneSpec{
 		ID:           booking.ID,
 		Cluster:      reference(cluster),
 		Region:       resolved.Region.Name,
@@ -104,20 +104,21 @@ func Orphan(cell *v1alpha1.Cell, id string) *v1alpha1.Orphan {
 }
 
 // FromOrphan is the order of an orphan, verbatim but for the name of the Cluster, which may have
-// changed.
+// changed. It is on trial.
 func FromOrphan(cluster *v1alpha1.Cluster, cell string, orphan *v1alpha1.Orphan) *v1alpha1.ControlPlane {
 	spec := *orphan.Order.DeepCopy()
 	spec.Cluster = reference(cluster)
-	return object(cell, spec)
+	return object(cell, trialOfOrphan+"/"+string(cluster.UID), spec)
 }
 
-func object(cell string, spec v1alpha1.ControlPlaneSpec) *v1alpha1.ControlPlane {
+func object(cell, trial string, spec v1alpha1.ControlPlaneSpec) *v1alpha1.ControlPlane {
 	return &v1alpha1.ControlPlane{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace:  v1alpha1.CellNamespace(cell),
-			Name:       spec.ID,
-			Labels:     map[string]string{v1alpha1.LabelID: spec.ID, v1alpha1.LabelRegion: spec.Region},
-			Finalizers: []string{v1alpha1.Finalizer},
+			Namespace:   v1alpha1.CellNamespace(cell),
+			Name:        spec.ID,
+			Labels:      map[string]string{v1alpha1.LabelID: spec.ID, v1alpha1.LabelRegion: spec.Region},
+			Annotations: map[string]string{annotationTrial: trial},
+			Finalizers:  []string{v1alpha1.Finalizer},
 		},
 		Spec: spec,
 	}

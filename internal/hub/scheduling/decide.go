@@ -56,6 +56,10 @@ func rejoin(cluster *v1alpha1.Cluster, existing *v1alpha1.ControlPlane) decision
 		return refuse(cluster, v1alpha1.ReasonNameTaken,
 			fmt.Sprintf("the earlier guest %s of this name is still being removed from cell %s", existing.Name, order.Cell(existing)))
 	}
+	if order.IsStray(existing, cluster) {
+		return refuse(cluster, v1alpha1.ReasonNameTaken,
+			fmt.Sprintf("the order of an earlier Cluster of this name, guest %s, is still being taken back from cell %s", existing.Name, order.Cell(existing)))
+	}
 	booking := order.BookingFor(existing)
 	return decision{cluster: cluster, booking: &booking, demand: placement.DemandOf(existing.Spec.Availability, existing.Spec.Size)}
 }

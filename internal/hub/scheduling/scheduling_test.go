@@ -152,6 +152,9 @@ func TestClusterWithAnOrderGoesBackToIt(t *testing.T) {
 	}{
 		"Live":      {reason: "its labels were lost", order: existing(), want: order.Booking{ID: "abcdefghij", Cell: "c", Zones: []string{"a"}, PlainPort: 20007}},
 		"Tombstone": {reason: "an earlier guest of the name is still going", order: existing(func(o *v1alpha1.ControlPlane) { o.Spec.Tombstone = &v1alpha1.Tombstone{ID: o.Name} })},
+		"Stray": {reason: "an earlier Cluster of the name vanished, its order is being taken back", order: existing(func(o *v1alpha1.ControlPlane) {
+			o.Annotations = map[string]string{"fleet.myriad.dev/on-trial": "new/earlier"}
+		})},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

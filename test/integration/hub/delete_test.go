@@ -1,9 +1,12 @@
 package hub_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -103,8 +106,53 @@ func TestDeleteWhileCreating(t *testing.T) {
 	for _, cluster := range clusters {
 		f.awaitGone(cluster)
 	}
-	if orders := f.orders(); len(orders) > 0 {
-		t.Errorf("%d orders are left over, the first %s for %s", len(orders), orders[0].Name, orders[0].Spec.Cluster.Name)
+	f.eventually("wait until every order is taken back", func(context.Context) error {
+		if orders := f.orders(); len(orders) > 0 {
+			return fmt.Errorf("%d orders are left over, the first %s for %s", len(orders), orders[0].Name, orders[0].Spec.Cluster.Name)
+		}
+		return nil
+	})
+}
+
+// TestClusterVanishes: a DELETE that read the Cluster before its bind removes it whenever it gets to
+// it, finalizer or not. Taking the Cluster out of the database does the same.
+func TestClusterVanishes(t *testing.T) {
+	f := newFleet(t)
+	f.cell("c1")
+	namespace := f.namespace("team")
+	cluster := f.cluster(namespace, "prod")
+	order := f.order(cluster)
+	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCreating)
+	f.vanish(cluster)
+	successor := f.cluster(namespace, "prod")
+	f.awaitTombstone(order)
+	f.removed(order)
+	f.awaitGone(order)
+	if next := f.order(successor); next.Name == order.Name {
+		t.Errorf("the new Cluster has got the guest %s of the one that vanished", order.Name)
+	}
+}
+
+// vanish takes a Cluster out of etcd behind the API server's back.
+func (f *fleet) vanish(cluster *v1alpha1.Cluster) {
+	f.t.Helper()
+	key := "/registry/fleet.myriad.dev/clusters/" + cluster.Namespace + "/" + cluster.Name
+	body, err := json.Marshal(map[string][]byte{"key": []byte(key)})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, server.etcd+"/v3/kv/deleterange", bytes.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var answer struct{ Deleted string }
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Deleted != "1" {
+		f.t.Fatalf("delete %s in etcd: status %d, deleted %q, %v", key, response.StatusCode, answer.Deleted, err)
 	}
 }
 

@@ -27,6 +27,7 @@ const defaultDistro = "../../../out/distro"
 var server struct {
 	config    *rest.Config // without an identity
 	authority *pki.Authority
+	etcd      string // its address, without a slash at the end
 }
 
 func TestMain(m *testing.M) {
@@ -49,6 +50,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, environment.Stop()) }()
 	server.authority = authority
+	server.etcd = environment.ControlPlane.Etcd.URL.String()
 	server.config = rest.AnonymousClientConfig(environment.Config)
 
 	ctx, cancel := context.WithCancel(context.Background())
