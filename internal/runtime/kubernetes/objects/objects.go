@@ -11,13 +11,13 @@ package objects
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	appsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
@@ -86,7 +86,7 @@ type Component struct {
 	// After names the components that must have been ready before this one first starts.
 	After []string
 	// Secret holds the files. Running pods see a change within a minute or so; those that are not Live
-	// are in Spec, too.
+	// are in Spec, too. The agent may write Secrets and not read them (Rules): apply it to repair it.
 	Secret *applycorev1.SecretApplyConfiguration
 	// StatefulSet of an etcd member, else nil. Its claim template cannot be changed once it exists: to
 	// grow a volume, leave the template as it is, and see VolumeSize.
@@ -105,36 +105,58 @@ type Component struct {
 	Stopped bool
 }
 
-// NamespaceName is the name of a guest's namespace.
-func NamespaceName(id string) string { return namespacePrefix + id }
-
-const namespacePrefix = "myriad-"
-
-// ClaimName is the name of the PersistentVolumeClaim of an etcd member.
-func ClaimName(component string) string { return DataVolume + "-" + component + "-0" }
-
 // Build returns the objects of a guest from its resolved manifest. Errors name the component and the
 // field.
 func Build(cell Cell, m controlplane.Manifest) (Guest, error) {
-	return Guest{}, fmt.Errorf("guest %s in cell %s: not built yet", m.ID, cell.Name)
+	if err := check(cell, &m); err != nil {
+		return Guest{}, fmt.Errorf("guest %s in cell %s: %w", m.ID, cell.Name, err)
+	}
+	b := builder{cell: cell, manifest: &m}
+	guest := Guest{Shared: b.shared()}
+	for i := range m.Components {
+		component, err := b.component(&m.Components[i])
+		if err != nil {
+			return Guest{}, fmt.Errorf("guest %s in cell %s: component %s: %w", m.ID, cell.Name, m.Components[i].Name, err)
+		}
+		guest.Components = append(guest.Components, component)
+	}
+	return guest, nil
 }
 
-// Namespace of a guest, in which only pods of the restricted profile run.
-func Namespace(cell Cell, id string) *applycorev1.NamespaceApplyConfiguration {
-	return applycorev1.Namespace(NamespaceName(id))
+// builder builds the objects of one checked manifest.
+type builder struct {
+	cell     Cell
+	manifest *controlplane.Manifest
 }
 
-// Services of the components of those names, made before anything else: their addresses are what the
-// manifest is rendered with. Kind and zone are parsed from the names.
-func Services(cell Cell, id string, names []string) ([]*applycorev1.ServiceApplyConfiguration, error) {
-	return nil, fmt.Errorf("guest %s in cell %s: not built yet", id, cell.Name)
+// shared are the objects that belong to no single component. What keeps strangers out comes first.
+func (b *builder) shared() []Object {
+	objects := []Object{b.denyAll()}
+	for i := range b.manifest.Components {
+		objects = append(objects, b.paths(&b.manifest.Components[i]))
+	}
+	objects = append(objects, b.serviceAccount())
+	return append(objects, b.disruptionBudgets()...)
 }
 
-// PriorityClasses are the cell's, made once: an etcd member is worth more than an API server, and that
-// more than controllers, which have twins or can wait.
-func PriorityClasses() []Object { return nil }
-
-// Access returns what lets an agent work in a cell, and no more: to be installed by whoever
-// administers the cell. User is the agent's name as the cell's API server sees it, for example
-// system:serviceaccount:myriad-system:myriad-agent.
-func Access(user string) []Object { return nil }
+func (b *builder) component(c *controlplane.Component) (Component, error) {
+	component := Component{
+		Name: c.Name, Kind: c.Kind, Zone: c.Zone,
+		After:     slices.Clone(c.After),
+		Secret:    b.secret(c),
+		Spec:      specHash(c),
+		Resources: resources(c.Size),
+		Stopped:   c.Stopped,
+	}
+	template, err := b.podTemplate(c, component.Spec)
+	if err != nil {
+		return Component{}, err
+	}
+	if c.Kind == controlplane.Etcd {
+		component.StatefulSet = b.statefulSet(c, template)
+		component.VolumeSize = b.cell.VolumeSize
+		return component, nil
+	}
+	component.ReplicaSet = b.replicaSet(c, template)
+	return component, nil
+}
