@@ -55,12 +55,12 @@ func TestDeleteWhileCreating(t *testing.T) {
 	s := sharedFleet(t)
 	stages := []struct {
 		name   string
-		wanted func(processes map[string]int) bool
+		wanted func(instances map[string]string) bool
 	}{
-		{"at once", func(map[string]int) bool { return true }},
-		{"etcd runs", func(p map[string]int) bool { return len(p) >= 1 }},
-		{"kube-apiserver runs", func(p map[string]int) bool { return len(p) >= 2 }},
-		{"everything runs", func(p map[string]int) bool { return len(p) == 4 }},
+		{"at once", func(map[string]string) bool { return true }},
+		{"etcd runs", func(p map[string]string) bool { return len(p) >= 1 }},
+		{"kube-apiserver runs", func(p map[string]string) bool { return len(p) >= 2 }},
+		{"everything runs", func(p map[string]string) bool { return len(p) == 4 }},
 	}
 	for i, stage := range stages {
 		t.Run(stage.name, func(t *testing.T) {
@@ -69,8 +69,8 @@ func TestDeleteWhileCreating(t *testing.T) {
 			s.run(t, "cluster", "wait", name, "--for", "scheduled")
 			g := s.guest(t, "default", name)
 			eventually(t, createBudget, stage.name, func(context.Context) (string, bool) {
-				processes := g.processes(t)
-				return fmt.Sprint(processes), stage.wanted(processes)
+				instances := g.instances(t)
+				return fmt.Sprint(instances), stage.wanted(instances)
 			})
 			s.run(t, "cluster", "delete", name)
 			g.gone(t)
@@ -142,7 +142,7 @@ func TestAgentKilledAtEveryStepOfACreate(t *testing.T) {
 				seen = step
 				killed++
 			}
-			return fmt.Sprintf("%d kills, %s", killed, step), len(g.processes(t)) == 4
+			return fmt.Sprintf("%d kills, %s", killed, step), len(g.instances(t)) == 4
 		})
 		if killed < 3 {
 			t.Errorf("the agent was killed %d times only", killed)
@@ -164,7 +164,7 @@ func (g *guest) progress(t *testing.T) string {
 		}
 		files = append(files, found...)
 	}
-	return fmt.Sprint(len(files), slices.Sorted(maps.Keys(g.processes(t))))
+	return fmt.Sprint(len(files), slices.Sorted(maps.Keys(g.instances(t))))
 }
 
 // TestNoRoom: a Cluster that no cell can take stays, and says why.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -48,8 +47,8 @@ func TestSupersededCopyFreezes(t *testing.T) {
 	})
 	eventually(t, healBudget, "only etcd to be left of the first copy", func(context.Context) (string, bool) {
 		var names []string
-		for instance := range g.processes(t) {
-			names = append(names, path.Base(instance))
+		for component := range g.instances(t) {
+			names = append(names, component)
 		}
 		return fmt.Sprint(names), cmp.Equal(names, []string{"etcd-" + first.Spec.Zones[0]}) || len(names) == 0
 	})
@@ -61,5 +60,5 @@ func TestSupersededCopyFreezes(t *testing.T) {
 	// Deleting the cluster removes both copies.
 	s.deleteCluster(t, "default", "mover")
 	g.gone(t)
-	(&guest{suite: s, name: "mover (second copy)", cell: other, id: g.id}).gone(t)
+	(&guest{suite: s, ground: groundOf(other), name: "mover (second copy)", cell: other, id: g.id}).gone(t)
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +25,7 @@ import (
 // guest is a cluster of a fleet under test.
 type guest struct {
 	*suite
+	ground          ground
 	namespace, name string
 	cell, id        string
 }
@@ -64,7 +64,8 @@ func (s *suite) guest(t *testing.T, namespace, name string) *guest {
 	if cluster.Status.ID == "" || cluster.Status.Cell == "" {
 		t.Fatalf("cluster %s has id %q and cell %q in its status, want both", name, cluster.Status.ID, cluster.Status.Cell)
 	}
-	return &guest{suite: s, namespace: namespace, name: name, cell: cluster.Status.Cell, id: cluster.Status.ID}
+	cell := cluster.Status.Cell
+	return &guest{suite: s, ground: groundOf(cell), namespace: namespace, name: name, cell: cell, id: cluster.Status.ID}
 }
 
 func (s *suite) cluster(t *testing.T, namespace, name string) *v1alpha1.Cluster {
@@ -96,21 +97,59 @@ func steadyGuest(t *testing.T) *guest {
 	return steady.guest
 }
 
-// directory of the guest's processes below the home, as Instance begins.
-func (g *guest) directory() string { return "cells/" + g.cell + "/runtime/" + g.id + "/" }
-
-// processes of the guest by Instance.
-func (g *guest) processes(t *testing.T) map[string]int {
+// instances of the guest's components that run and do not hang, by component.
+func (g *guest) instances(t *testing.T) map[string]string {
 	t.Helper()
-	return g.pids(t, g.directory())
+	instances, err := g.ground.instances(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return instances
 }
 
-// sameProcesses fails the test when a process of the guest has been restarted since.
-func (g *guest) sameProcesses(t *testing.T, before map[string]int, what string) {
+// sameInstances fails the test when a component of the guest has been restarted since.
+func (g *guest) sameInstances(t *testing.T, before map[string]string, what string) {
 	t.Helper()
-	if diff := cmp.Diff(before, g.processes(t)); diff != "" {
-		t.Errorf("%s: processes of cluster %s differ (-before +after):\n%s", what, g.name, diff)
+	if diff := cmp.Diff(before, g.instances(t)); diff != "" {
+		t.Errorf("%s: instances of cluster %s differ (-before +after):\n%s", what, g.name, diff)
 	}
+}
+
+// killComponent ends a component of the guest with kill -9 and waits until another instance runs.
+func (g *guest) killComponent(t *testing.T, component string) {
+	t.Helper()
+	old := g.instances(t)[component]
+	if err := g.ground.kill(t.Context(), g, component); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, healBudget, "a new instance of "+component, func(context.Context) (string, bool) {
+		now := g.instances(t)[component]
+		return now, now != "" && now != old
+	})
+}
+
+// hold has everything of a zone fail, by "kill" or "hang"; an empty mode ends that.
+func (g *guest) hold(t *testing.T, zone, mode string) {
+	t.Helper()
+	// Clean-ups call this too, when the test's own context is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), commandLimit)
+	defer cancel()
+	if err := g.ground.hold(ctx, g, zone, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inZone lists the guest's components in a zone that run and do not hang.
+func (g *guest) inZone(t *testing.T, zone string) []string {
+	t.Helper()
+	var components []string
+	for component := range g.instances(t) {
+		if strings.HasSuffix(component, "-"+zone) {
+			components = append(components, component)
+		}
+	}
+	slices.Sort(components)
+	return components
 }
 
 func (g *guest) controlPlane(ctx context.Context) (*v1alpha1.ControlPlane, error) {
@@ -216,22 +255,17 @@ func stop(t *testing.T, run *load.Run) load.Report {
 	return report
 }
 
-// gone fails the test when anything of the guest is left: an order, processes, files.
+// gone fails the test when anything of the guest is left: an order, instances, files.
 func (g *guest) gone(t *testing.T) {
 	t.Helper()
 	if _, err := g.controlPlane(t.Context()); !apierrors.IsNotFound(err) {
 		t.Errorf("the order of deleted cluster %s is left: %v", g.name, err)
 	}
-	if left := g.processes(t); len(left) > 0 {
-		t.Errorf("processes of deleted cluster %s are left: %v", g.name, left)
-	}
-	err := filepath.WalkDir(filepath.Join(g.Home, "cells", g.cell), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && strings.Contains(entry.Name(), g.id) {
-			t.Errorf("a file of deleted cluster %s is left: %s", g.name, path)
-		}
-		return nil // what went away meanwhile is not left
-	})
+	left, err := g.ground.left(t.Context(), g)
 	if err != nil {
 		t.Error(err)
+	}
+	for _, thing := range left {
+		t.Errorf("of deleted cluster %s is left: %s", g.name, thing)
 	}
 }

@@ -17,12 +17,11 @@ func TestEveryProcessOfAGuestMayDie(t *testing.T) {
 	g := steadyGuest(t)
 	run := g.load(t, 201)
 	quiet(t, run)
-	for _, instance := range slices.Sorted(maps.Keys(g.processes(t))) {
-		component := path.Base(instance)
+	for _, component := range slices.Sorted(maps.Keys(g.instances(t))) {
 		restarts := g.restarts(t)
 		restarts[component]++
 		run.Mark(component)
-		g.kill(t, instance)
+		g.killComponent(t, component)
 		g.healthy(t, restarts)
 		quiet(t, run)
 	}
@@ -46,7 +45,7 @@ func TestEveryProcessOfAGuestMayDie(t *testing.T) {
 // TestEachGatewayMayDie kills the gateways of a region in turn.
 func TestEachGatewayMayDie(t *testing.T) {
 	g := steadyGuest(t)
-	before := g.processes(t)
+	before := g.instances(t)
 	run := g.load(t, 202)
 	quiet(t, run)
 	for _, gateway := range []string{"gateway-1", "gateway-2"} {
@@ -63,14 +62,14 @@ func TestEachGatewayMayDie(t *testing.T) {
 			t.Errorf("after kill -9 of %s writes are back within %.1fs, want %ds", mark.Name, mark.WritesBackSeconds, writesBackBudget)
 		}
 	}
-	g.sameProcesses(t, before, "kill -9 of the gateways")
+	g.sameInstances(t, before, "kill -9 of the gateways")
 }
 
 // TestHubAndAgentMayDie kills everything that manages guests and serves none of their requests:
 // guests must not notice.
 func TestHubAndAgentMayDie(t *testing.T) {
 	g := steadyGuest(t)
-	before := g.processes(t)
+	before := g.instances(t)
 	run := g.load(t, 203)
 	quiet(t, run)
 	for _, instance := range []string{
@@ -99,12 +98,12 @@ func TestHubAndAgentMayDie(t *testing.T) {
 	if err := stop(t, run).Flawless(); err != nil {
 		t.Error(err)
 	}
-	g.sameProcesses(t, before, "kill -9 of hub, agent and supervisors")
+	g.sameInstances(t, before, "kill -9 of hub, agent and supervisors")
 
 	// The supervisors that came back have adopted what runs: they heal it.
 	restarts := g.restarts(t)
 	restarts["kube-scheduler-a"]++
-	g.kill(t, g.directory()+"kube-scheduler-a")
+	g.killComponent(t, "kube-scheduler-a")
 	g.healthy(t, restarts)
 }
 
@@ -128,6 +127,6 @@ func TestGuestHealsWithoutHubAndAgent(t *testing.T) {
 	for _, instance := range []string{"platform/cell-fra-1/agent", "platform/controllers/hub", "platform/hub/kube-apiserver-hub", "platform/hub/etcd-hub"} {
 		g.killOnly(t, instance)
 	}
-	g.kill(t, g.directory()+"kube-apiserver-a")
-	g.kill(t, g.directory()+"etcd-b")
+	g.killComponent(t, "kube-apiserver-a")
+	g.killComponent(t, "etcd-b")
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -84,7 +83,7 @@ func (g *guest) etcdctl(t *testing.T, certificate bool, arguments ...string) ([]
 // etcdServer is where the guest's API server of zone a finds its etcd.
 func (g *guest) etcdServer(t *testing.T) string {
 	t.Helper()
-	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", g.processes(t)[g.directory()+"kube-apiserver-a"]))
+	words, err := os.ReadFile("/proc/" + g.instances(t)["kube-apiserver-a"] + "/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}

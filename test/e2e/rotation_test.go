@@ -34,7 +34,7 @@ func TestLeafCertificatesRotate(t *testing.T) {
 	if len(first) < 8 {
 		t.Fatalf("only %d leaf certificates found: %v", len(first), first)
 	}
-	before := g.processes(t)
+	before := g.instances(t)
 	run := g.load(t, 501)
 	eventually(t, lifetime, "every leaf certificate to be replaced", func(context.Context) (string, bool) {
 		var old []string
@@ -56,7 +56,7 @@ func TestLeafCertificatesRotate(t *testing.T) {
 	if err := stop(t, run).Flawless(); err != nil {
 		t.Error(err)
 	}
-	g.sameProcesses(t, before, "the rotation")
+	g.sameInstances(t, before, "the rotation")
 }
 
 // leaves of the guest by file, below the directory of its processes.

@@ -20,7 +20,7 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 	s.mustUp(t, "--no-hello")
 	g := s.create(t, "veteran", "--region", "eu-frankfurt", "--availability", "zonal")
 	g.wantRevision(t, 1)
-	before, agent := g.processes(t), s.pids(t, "platform/cell-fra-1/agent")
+	before, agent := g.instances(t), s.pids(t, "platform/cell-fra-1/agent")
 	direct, routed := g.loadDirect(t, 301), g.load(t, 302)
 	quiet(t, direct)
 	quiet(t, routed)
@@ -49,7 +49,7 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 		}
 	}
 	g.wantRevision(t, 1)
-	g.sameProcesses(t, before, "the upgrade")
+	g.sameInstances(t, before, "the upgrade")
 }
 
 // buildOld builds the myriad command as it was before render revision 2.

@@ -3,9 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
-	"path"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 )
@@ -28,20 +26,21 @@ func TestZoneFailure(t *testing.T) {
 	for i, tc := range cases {
 		t.Run(tc.mode+"-"+tc.zone, func(t *testing.T) {
 			g := steadyGuest(t)
-			inZone := len(g.alive(t, tc.zone))
-			t.Cleanup(func() { g.run(t, "zone", "restore", g.cell, tc.zone) })
+			inZone := g.inZone(t, tc.zone)
+			t.Cleanup(func() { g.hold(t, tc.zone, "") })
 			run := g.load(t, uint64(100+i))
 			quiet(t, run)
 			run.Mark("fail")
-			g.run(t, "zone", "fail", g.cell, tc.zone, "--mode", tc.mode)
-			if alive := g.alive(t, tc.zone); len(alive) > 0 {
+			g.hold(t, tc.zone, tc.mode)
+			if alive := g.inZone(t, tc.zone); len(alive) > 0 {
 				t.Errorf("zone %s is held, yet these run: %v", tc.zone, alive)
 			}
 			quiet(t, run)
 			run.Mark("restore")
-			g.run(t, "zone", "restore", g.cell, tc.zone)
-			eventually(t, healBudget, "the zone's processes to run", func(context.Context) (string, bool) {
-				return fmt.Sprint(g.alive(t, tc.zone)), len(g.alive(t, tc.zone)) == inZone
+			g.hold(t, tc.zone, "")
+			eventually(t, healBudget, "the zone's components to run", func(context.Context) (string, bool) {
+				alive := g.inZone(t, tc.zone)
+				return fmt.Sprint(alive), slices.Equal(alive, inZone)
 			})
 			g.healthy(t, nil)
 			quiet(t, run)
@@ -57,18 +56,4 @@ func TestZoneFailure(t *testing.T) {
 			}
 		})
 	}
-}
-
-// alive lists the guest's components in a zone that run and are not held by SIGSTOP.
-func (g *guest) alive(t *testing.T, zone string) []string {
-	t.Helper()
-	var alive []string
-	for instance, pid := range g.processes(t) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		stopped := strings.Contains(string(stat), ") T ")
-		if err == nil && !stopped && strings.HasSuffix(instance, "-"+zone) {
-			alive = append(alive, path.Base(instance))
-		}
-	}
-	return alive
 }
