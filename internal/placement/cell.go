@@ -3,6 +3,9 @@ package placement
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
@@ -36,6 +39,8 @@ type Cell struct {
 	Region string
 	// Ready while the cell's agent renews its Lease.
 	Ready bool
+	// RuntimeProblem is why no control plane can be run here; empty when one can.
+	RuntimeProblem string
 	// Cordoned keeps new guests away.
 	Cordoned bool
 	// Kinds of template that the cell accepts; empty accepts all.
@@ -74,6 +79,7 @@ func NewCell(cell *v1alpha1.Cell, ready bool) *Cell {
 		Name:           cell.Name,
 		Region:         cell.Spec.Region,
 		Ready:          ready,
+		RuntimeProblem: RuntimeProblem(cell),
 		Cordoned:       cell.Spec.Cordoned,
 		Kinds:          cell.Spec.Kinds,
 		Versions:       cell.Status.Versions,
@@ -95,6 +101,16 @@ func NewCell(cell *v1alpha1.Cell, ready bool) *Cell {
 		}
 	}
 	return state
+}
+
+// RuntimeProblem is why a cell's runtime can run no control planes, as its agent reports; empty when
+// it can, or when nothing is said of that: some runtimes always can.
+func RuntimeProblem(cell *v1alpha1.Cell) string {
+	fit := meta.FindStatusCondition(cell.Status.Conditions, v1alpha1.ConditionRuntimeReady)
+	if fit == nil || fit.Status == metav1.ConditionTrue {
+		return ""
+	}
+	return fit.Reason + ": " + fit.Message
 }
 
 // Take books a guest in zones of the cell. Zones that the cell no longer has are passed over.

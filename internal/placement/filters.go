@@ -11,6 +11,7 @@ const (
 	ReasonOtherRegion        = "OtherRegion"        // the cell lies in another region
 	ReasonKindNotAccepted    = "KindNotAccepted"    // spec.kinds of the cell leaves the template's kind out
 	ReasonNotReady           = "NotReady"           // the cell's agent does not renew its Lease
+	ReasonRuntimeNotReady    = "RuntimeNotReady"    // the cell's runtime can run no control planes
 	ReasonCordoned           = "Cordoned"           // an operator keeps new guests away
 	ReasonVersionUnavailable = "VersionUnavailable" // the cell cannot run the version
 	ReasonTooFewZones        = "TooFewZones"        // the guest needs more zones than the cell can offer now
@@ -28,6 +29,7 @@ var filters = []filter{
 	otherRegion,
 	kindNotAccepted,
 	notReady,
+	runtimeNotReady,
 	cordoned,
 	versionUnavailable,
 	tooFewZones,
@@ -56,6 +58,10 @@ func kindNotAccepted(request Request, cell *Cell) (string, string, bool) {
 
 func notReady(_ Request, cell *Cell) (string, string, bool) {
 	return ReasonNotReady, "its agent does not report; see the Ready condition of the Cell", !cell.Ready
+}
+
+func runtimeNotReady(_ Request, cell *Cell) (string, string, bool) {
+	return ReasonRuntimeNotReady, cell.RuntimeProblem, cell.RuntimeProblem != ""
 }
 
 func cordoned(_ Request, cell *Cell) (string, string, bool) {

@@ -18,6 +18,7 @@ func anyCell(t *rapid.T, name string) *Cell {
 		Versions:       []string{version},
 		MaxGuests:      rapid.IntRange(0, 20).Draw(t, "maxGuests"),
 		ReservePercent: rapid.Int64Range(0, 99).Draw(t, "reserve"),
+		RuntimeProblem: rapid.SampledFrom([]string{"", "", "", "NoStorageClass: install one"}).Draw(t, "runtime"),
 		Zones:          map[string]*Zone{}, Tenants: map[string]int{},
 	}
 	for _, zone := range []string{"a", "b", "c", "d"}[:rapid.IntRange(0, 4).Draw(t, "zones")] {
@@ -114,13 +115,17 @@ func checkRejections(t *rapid.T, r Request, cells []*Cell, guests map[string][]p
 		t.Fatalf("cell %s was both chosen and rejected", decision.Cell)
 	}
 	for _, c := range cells {
+		if decision.Cell == c.Name && c.RuntimeProblem != "" {
+			t.Fatalf("cell %s was chosen although %s", c.Name, c.RuntimeProblem)
+		}
 		truth := map[string]bool{
-			"":                true,
-			ReasonNotReady:    !c.Ready,
-			ReasonCordoned:    c.Cordoned,
-			ReasonTooFewZones: len(usableZones(c)) < len(r.Demand),
-			ReasonFull:        c.MaxGuests > 0 && len(guests[c.Name]) >= c.MaxGuests,
-			ReasonReserve:     !fitsSomewhere(c, guests[c.Name], r.Demand),
+			"":                    true,
+			ReasonNotReady:        !c.Ready,
+			ReasonRuntimeNotReady: c.RuntimeProblem != "",
+			ReasonCordoned:        c.Cordoned,
+			ReasonTooFewZones:     len(usableZones(c)) < len(r.Demand),
+			ReasonFull:            c.MaxGuests > 0 && len(guests[c.Name]) >= c.MaxGuests,
+			ReasonReserve:         !fitsSomewhere(c, guests[c.Name], r.Demand),
 		}
 		if reason := reasons[c.Name]; !truth[reason] {
 			t.Fatalf("cell %s was rejected for %s, which is not true", c.Name, reason)

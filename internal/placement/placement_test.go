@@ -96,6 +96,7 @@ func TestPlaceRejects(t *testing.T) {
 		"Region":      {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion},
 		"Kind":        {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted},
 		"NotReady":    {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
+		"Runtime":     {reason: "nothing could be run there", request: request(), cell: cell("x", func(c *Cell) { c.RuntimeProblem = "NoStorageClass: there is none" }), want: ReasonRuntimeNotReady},
 		"Cordoned":    {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
 		"Version":     {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable},
 		"Unknown":     {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
@@ -176,6 +177,32 @@ func TestDemandOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, DemandOf(tc.availability, size)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRuntimeProblem: what the agent says is what the reason for the rejection says.
+func TestRuntimeProblem(t *testing.T) {
+	says := func(status metav1.ConditionStatus) *v1alpha1.Cell {
+		return &v1alpha1.Cell{Status: v1alpha1.CellStatus{Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionRuntimeReady, Status: status, Reason: v1alpha1.ReasonNoStorageClass, Message: "install one"},
+		}}}
+	}
+	cases := map[string]struct {
+		reason string
+		cell   *v1alpha1.Cell
+		want   string
+	}{
+		"Unsaid":  {reason: "the process runtime always can", cell: &v1alpha1.Cell{}},
+		"Fit":     {reason: "the agent says that it can", cell: says(metav1.ConditionTrue)},
+		"Unfit":   {reason: "the agent says why it cannot", cell: says(metav1.ConditionFalse), want: "NoStorageClass: install one"},
+		"Unknown": {reason: "what is not known to work is not relied on", cell: says(metav1.ConditionUnknown), want: "NoStorageClass: install one"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := NewCell(tc.cell, true).RuntimeProblem; got != tc.want {
+				t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 			}
 		})
 	}

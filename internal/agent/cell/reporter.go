@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
+	"github.com/myriad-fleet/myriad/internal/roundtrip"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
@@ -36,6 +38,18 @@ type Runtime interface {
 	Capacity(ctx context.Context) (runtime.Capacity, error)
 }
 
+// Watcher is a Runtime that tells of changes of its capacity, by nodes that come and go. What it sends
+// may stand for several.
+type Watcher interface {
+	Changed() <-chan struct{}
+}
+
+// Judge is a Runtime that can tell whether control planes can be run in the cell: by the condition
+// RuntimeReady, whose transition time it need not know, or nil when it has nothing to say.
+type Judge interface {
+	Fitness(ctx context.Context) (*metav1.Condition, error)
+}
+
 // Orders are the orders on disk.
 type Orders interface {
 	IDs() []string
@@ -44,7 +58,8 @@ type Orders interface {
 
 // Options of a Reporter.
 type Options struct {
-	Hub     Hub
+	Hub Hub
+	// Runtime may also be a Watcher and a Judge.
 	Runtime Runtime
 	Orders  Orders
 	// Versions of Kubernetes that the cell can run.
@@ -55,8 +70,10 @@ type Options struct {
 	Drills func() ([]v1alpha1.Drill, bool)
 	// Request (PEM) for the agent's next certificate; empty for none.
 	Request func() string
-	Clock   clock.Clock
-	Log     *slog.Logger
+	// RoundTrips between zones as measured lately; nil for none.
+	RoundTrips func() []v1alpha1.RoundTrip
+	Clock      clock.Clock
+	Log        *slog.Logger
 }
 
 // Reporter reports on one cell.
@@ -80,8 +97,12 @@ func (r *Reporter) Changed() {
 	}
 }
 
-// Run reports until the context ends.
+// Run reports until the context ends: at once when something changed, but not more than once a
+// second.
 func (r *Reporter) Run(ctx context.Context) {
+	if watcher, ok := r.Runtime.(Watcher); ok {
+		go r.follow(ctx, watcher.Changed())
+	}
 	for {
 		again := lookAgain
 		if err := r.Report(ctx); err != nil && ctx.Err() == nil {
@@ -90,6 +111,21 @@ func (r *Reporter) Run(ctx context.Context) {
 		}
 		if !r.wait(ctx, nil, pause) || !r.wait(ctx, r.changed, again) {
 			return
+		}
+	}
+}
+
+// follow has the cell reported on when its capacity changes.
+func (r *Reporter) follow(ctx context.Context, capacity <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-capacity:
+			if !open {
+				return
+			}
+			r.Changed()
 		}
 	}
 }
@@ -132,7 +168,34 @@ func (r *Reporter) status(ctx context.Context, cell *v1alpha1.Cell) v1alpha1.Cel
 		status.Drills = drills
 	}
 	status.Guests, status.Orphans = r.guests(cell)
+	status.Conditions = r.conditions(ctx, cell)
+	if r.RoundTrips != nil {
+		status.RoundTrips = roundtrip.Settle(cell.Spec.Zones, cell.Status.RoundTrips, r.RoundTrips())
+	}
 	return status
+}
+
+// conditions of the cell with what its runtime says of RuntimeReady.
+func (r *Reporter) conditions(ctx context.Context, cell *v1alpha1.Cell) []metav1.Condition {
+	conditions := cell.DeepCopy().Status.Conditions
+	judge, ok := r.Runtime.(Judge)
+	if !ok {
+		return conditions
+	}
+	fitness, err := judge.Fitness(ctx)
+	switch {
+	case !r.worked("whether the cell can run control planes", err):
+	case fitness == nil:
+		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionRuntimeReady)
+	default:
+		said := *fitness
+		said.Type, said.ObservedGeneration = v1alpha1.ConditionRuntimeReady, cell.Generation
+		if said.LastTransitionTime.IsZero() {
+			said.LastTransitionTime = metav1.NewTime(r.Clock.Now()).Rfc3339Copy()
+		}
+		meta.SetStatusCondition(&conditions, said)
+	}
+	return conditions
 }
 
 // guests counts the guests and lists the orphans: those that the hub is known to have no order for.

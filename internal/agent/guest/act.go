@@ -117,7 +117,7 @@ func (r *Reconciler) reserve(ctx context.Context, s *scope) outcome {
 			if err != nil {
 				return failed(v1alpha1.ReasonApplyFailed, fmt.Errorf("reserve addresses: %w", err))
 			}
-			s.record.hosts = hosts
+			r.keepHosts(s.record, hosts)
 			return outcome{}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -34,9 +35,12 @@ func (c *Connection) ApplyCredential(ctx context.Context, name string, status v1
 	return c.apply(ctx, "ClusterCredential", credentials, c.namespace, name, status)
 }
 
-// ApplyCell writes the status of the agent's own Cell. Its conditions are the hub's and are left out.
+// ApplyCell writes the status of the agent's own Cell. Of its conditions only RuntimeReady is the
+// agent's: the others are left out.
 func (c *Connection) ApplyCell(ctx context.Context, status v1alpha1.CellStatus) error {
-	status.Conditions = nil
+	status.Conditions = slices.DeleteFunc(slices.Clone(status.Conditions), func(condition metav1.Condition) bool {
+		return condition.Type != v1alpha1.ConditionRuntimeReady
+	})
 	return c.apply(ctx, "Cell", cells, "", c.cell, status)
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/placement"
 )
 
 // regionsAtOnce bounds how many regions are scheduled in parallel.
@@ -69,6 +70,7 @@ func cellChanged() predicate.Predicate {
 		after, okAfter := e.ObjectNew.(*v1alpha1.Cell)
 		return okBefore && okAfter && (before.Generation != after.Generation ||
 			isReady(before) != isReady(after) ||
+			placement.RuntimeProblem(before) != placement.RuntimeProblem(after) ||
 			!reflect.DeepEqual(before.Status.Zones, after.Status.Zones) ||
 			!reflect.DeepEqual(before.Status.Versions, after.Status.Versions) ||
 			!reflect.DeepEqual(before.Status.Orphans, after.Status.Orphans))
