@@ -1,0 +1,183 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The lab's networks, all of them unlikely to be in use on a test machine.
+var (
+	// ServiceNetwork holds the ClusterIPs. The host reaches them.
+	ServiceNetwork = netip.MustParsePrefix("10.250.0.0/16")
+	// PodNetwork holds a /24 for each zone. The host reaches the pods.
+	PodNetwork = netip.MustParsePrefix("10.251.0.0/16")
+	// NodeNetwork is the link between the host, HostAddress, and the lab's nodes and control plane.
+	NodeNetwork = netip.MustParsePrefix("10.252.0.0/24")
+	// HostAddress is where connections come from that the host makes to pods and services.
+	HostAddress = netip.MustParseAddr("10.252.0.1")
+)
+
+// Addresses at the lab's end of the link, one for each program that listens.
+var (
+	gatewayAddress           = netip.MustParseAddr("10.252.0.2") // the host's way to pods and services
+	etcdAddress              = netip.MustParseAddr("10.252.0.5")
+	apiServerAddress         = netip.MustParseAddr("10.252.0.6")
+	controllerManagerAddress = netip.MustParseAddr("10.252.0.7")
+	schedulerAddress         = netip.MustParseAddr("10.252.0.8")
+	dnsAddress               = netip.MustParseAddr("10.250.0.10") // ClusterIP
+)
+
+const (
+	hostLink     = "myriad-lab0" // the host's end of the link; 15 characters at most
+	labLink      = "lab0"
+	namespaceDir = "/run/netns"
+)
+
+// nodeAddress of a zone's node: 10.252.0.11, .12 and .13.
+func nodeAddress(zone string) netip.Addr {
+	address := NodeNetwork.Addr().As4()
+	address[3] = byte(11 + slices.Index(Zones(), zone))
+	return netip.AddrFrom4(address)
+}
+
+// podNetwork of a zone's node: 10.251.1.0/24 and the two after it.
+func podNetwork(zone string) netip.Prefix {
+	address := PodNetwork.Addr().As4()
+	address[2] = byte(1 + slices.Index(Zones(), zone))
+	return netip.PrefixFrom(netip.AddrFrom4(address), 24)
+}
+
+// labAddresses are all addresses at the lab's end of the link. The first is the one that connections
+// from the lab come from.
+func labAddresses() []netip.Addr {
+	addresses := []netip.Addr{gatewayAddress, etcdAddress, apiServerAddress, controllerManagerAddress, schedulerAddress}
+	for _, zone := range Zones() {
+		addresses = append(addresses, nodeAddress(zone))
+	}
+	return addresses
+}
+
+func namespaceFile() string { return filepath.Join(namespaceDir, name) }
+
+// hostCommands are for `ip -batch` on the host, once namespace and link exist. Each can be repeated.
+func hostCommands() []string {
+	return []string{
+		fmt.Sprintf("address replace %s/%d dev %s", HostAddress, NodeNetwork.Bits(), hostLink),
+		fmt.Sprintf("link set dev %s up", hostLink),
+		fmt.Sprintf("route replace %s via %s dev %s", ServiceNetwork, gatewayAddress, hostLink),
+		fmt.Sprintf("route replace %s via %s dev %s", PodNetwork, gatewayAddress, hostLink),
+	}
+}
+
+// labCommands are for `ip -batch` in the namespace. The host is its way to everywhere else.
+func labCommands() []string {
+	commands := []string{"link set dev lo up"}
+	for _, address := range labAddresses() {
+		commands = append(commands, fmt.Sprintf("address replace %s/%d dev %s", address, NodeNetwork.Bits(), labLink))
+	}
+	return append(commands,
+		fmt.Sprintf("link set dev %s up", labLink),
+		fmt.Sprintf("route replace default via %s dev %s", HostAddress, labLink))
+}
+
+// connect makes the network namespace and the link into it, or what is missing of them.
+func connect(ctx context.Context) error {
+	if err := checkRoutes(ctx); err != nil {
+		return err
+	}
+	if _, err := os.Stat(namespaceFile()); errors.Is(err, os.ErrNotExist) {
+		if err := run(ctx, nil, "ip", "netns", "add", name); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat("/sys/class/net/" + hostLink); errors.Is(err, os.ErrNotExist) {
+		if err := run(ctx, nil, "ip", "link", "add", hostLink, "type", "veth", "peer", "name", labLink, "netns", name); err != nil {
+			return err
+		}
+	}
+	if err := run(ctx, labCommands(), "ip", "-netns", name, "-batch", "-"); err != nil {
+		return err
+	}
+	return run(ctx, hostCommands(), "ip", "-batch", "-")
+}
+
+// disconnect takes away what connect made. The namespace itself lives until its last process ends.
+func disconnect(ctx context.Context) error {
+	var problems []error
+	if _, err := os.Stat("/sys/class/net/" + hostLink); err == nil {
+		problems = append(problems, run(ctx, nil, "ip", "link", "delete", hostLink))
+	}
+	if _, err := os.Stat(namespaceFile()); err == nil {
+		problems = append(problems, run(ctx, nil, "ip", "netns", "delete", name))
+	}
+	return errors.Join(problems...)
+}
+
+// route as `ip -json route` shows it.
+type route struct {
+	Destination string `json:"dst"`
+	Device      string `json:"dev"`
+}
+
+func hostRoutes(ctx context.Context) ([]route, error) {
+	output, err := exec.CommandContext(ctx, "ip", "-4", "-json", "route", "show").Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", err)
+	}
+	var routes []route
+	if err := json.Unmarshal(output, &routes); err != nil {
+		return nil, fmt.Errorf("list the host's routes: %w", err)
+	}
+	return routes, nil
+}
+
+// checkRoutes refuses to take a network that leads somewhere already.
+func checkRoutes(ctx context.Context) error {
+	routes, err := hostRoutes(ctx)
+	if err != nil {
+		return err
+	}
+	return takenBy(routes)
+}
+
+// takenBy is an error when a route leads to one of the lab's networks by another link than its own.
+func takenBy(routes []route) error {
+	for _, r := range routes {
+		taken, err := netip.ParsePrefix(r.Destination)
+		if err != nil {
+			if address, addressErr := netip.ParseAddr(r.Destination); addressErr == nil {
+				taken = netip.PrefixFrom(address, address.BitLen())
+			}
+		}
+		if !taken.IsValid() || taken.Bits() == 0 || r.Device == hostLink { // "default" is no conflict
+			continue
+		}
+		for _, wanted := range []netip.Prefix{ServiceNetwork, PodNetwork, NodeNetwork} {
+			if wanted.Overlaps(taken) {
+				return fmt.Errorf("network %s is taken: this machine has a route to %s by %s; the lab has fixed networks, so that route must go first", wanted, taken, r.Device)
+			}
+		}
+	}
+	return nil
+}
+
+// run a command with the lines as its standard input. What it says is part of the error.
+func run(ctx context.Context, lines []string, program string, arguments ...string) error {
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(command.Args, " "), err, strings.TrimSpace(output.String()))
+	}
+	return nil
+}
