@@ -88,6 +88,10 @@ generate: $(TOOLS)/controller-gen ## Generate deep copies and CRDs from api/, an
 distro: ## Compile Kubernetes VERSION and etcd (or download with FROM=URL) into out/distro, once per machine
 	go run ./hack/distro -version '$(VERSION)' -from '$(FROM)' -out out/distro
 
+.PHONY: lab-distro
+lab-distro: distro ## Compile what the nodes of a lab run, too: kubelet and kube-proxy of VERSION, containerd and CoreDNS
+	go run ./hack/distro -lab -version '$(VERSION)' -out out/distro
+
 .PHONY: build
 build: ## Build bin/myriad
 	go build -ldflags '-X $(MODULE)/internal/cli.version=$(REVISION)' -o bin/myriad ./cmd/myriad

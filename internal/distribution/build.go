@@ -16,6 +16,9 @@ import (
 // linkFlags leave out symbol tables and debugging information, a third of a program's size.
 const linkFlags = "-s -w"
 
+// multicall is the source in distro/kubernetes that both of its binaries share.
+const multicall = "multicall/multicall.go"
+
 // Builder makes the programs of a Set, each version once per machine, in a cache that every
 // checkout shares.
 type Builder struct {
@@ -65,6 +68,12 @@ func (b *Builder) KubernetesVersions() ([]string, error) {
 // that was not done before, and returns the directory of its programs. It takes about five
 // minutes on two cores.
 func (b *Builder) BuildKubernetes(ctx context.Context, version string) (string, error) {
+	return b.buildKubernetes(ctx, projectKubernetes, ".", "main.go", version)
+}
+
+// buildKubernetes compiles the multi-call binary whose package is pkg in distro/kubernetes and
+// whose source is main there.
+func (b *Builder) buildKubernetes(ctx context.Context, project, pkg, main, version string) (string, error) {
 	pinned, err := b.KubernetesVersions()
 	if err != nil {
 		return "", err
@@ -78,12 +87,12 @@ func (b *Builder) BuildKubernetes(ctx context.Context, version string) (string, 
 		return "", fmt.Errorf("build Kubernetes %q: %w", version, err)
 	}
 	return b.build(ctx, recipe{
-		project: projectKubernetes,
+		project: project,
 		version: version,
 		module:  filepath.Join(b.Source, projectKubernetes),
-		inputs:  []string{"main.go", version + ".mod", version + ".sum"},
-		outputs: []output{{projectKubernetes, []string{"-modfile=" + version + ".mod", "-ldflags", stamp(parsed), "."}}},
-		links:   programsOf(projectKubernetes),
+		inputs:  []string{main, multicall, version + ".mod", version + ".sum"},
+		outputs: []output{{project, []string{"-modfile=" + version + ".mod", "-ldflags", stamp(parsed), pkg}}},
+		links:   programsOf(project),
 	})
 }
 
@@ -105,23 +114,31 @@ func stamp(version *semver.Version) string {
 // and returns the version ("v3.6.16") and the directory of its programs. It takes about a minute
 // on two cores.
 func (b *Builder) BuildEtcd(ctx context.Context) (version, dir string, err error) {
-	module := filepath.Join(b.Source, projectEtcd)
-	version, err = goOutput(ctx, module, "list", "-m", "-f", "{{.Version}}", "go.etcd.io/etcd/server/v3")
-	if err != nil {
-		return "", "", fmt.Errorf("read which etcd %s pins: %w", module, err)
-	}
 	packages := map[string]string{"etcd": "server", "etcdctl": "etcdctl", "etcdutl": "etcdutl"}
-	plan := recipe{project: projectEtcd, version: version, module: module, inputs: []string{"go.mod", "go.sum"}}
-	for _, name := range programsOf(projectEtcd) {
-		plan.outputs = append(plan.outputs, output{name, []string{"-ldflags", linkFlags, "go.etcd.io/etcd/" + packages[name] + "/v3"}})
+	plan := recipe{project: projectEtcd, inputs: []string{"go.mod", "go.sum"}}
+	return b.buildPinned(ctx, plan, "go.etcd.io/etcd/server/v3", func(name, _ string) []string {
+		return []string{"-ldflags", linkFlags, "go.etcd.io/etcd/" + packages[name] + "/v3"}
+	})
+}
+
+// buildPinned carries out a recipe for the version of upstream, a Go module, that the project's
+// own module pins. Arguments are those of `go build` for a program and that version.
+func (b *Builder) buildPinned(ctx context.Context, plan recipe, upstream string, arguments func(program, version string) []string) (version, dir string, err error) {
+	plan.module = filepath.Join(b.Source, plan.project)
+	plan.version, err = goOutput(ctx, plan.module, "list", "-m", "-f", "{{.Version}}", upstream)
+	if err != nil {
+		return "", "", fmt.Errorf("read which %s %s pins: %w", projects[plan.project].title, plan.module, err)
+	}
+	for _, name := range programsOf(plan.project) {
+		plan.outputs = append(plan.outputs, output{name, arguments(name, plan.version)})
 	}
 	dir, err = b.build(ctx, plan)
-	return version, dir, err
+	return plan.version, dir, err
 }
 
 // build carries a recipe out, once.
 func (b *Builder) build(ctx context.Context, plan recipe) (string, error) {
-	name := title(plan.project) + " " + plan.version
+	name := projects[plan.project].title + " " + plan.version
 	var err error
 	if plan.toolchain, err = goOutput(ctx, plan.module, "env", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT"); err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)

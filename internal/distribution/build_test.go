@@ -27,6 +27,17 @@ import (
 
 func main() { fmt.Println("Kubernetes " + version.Get()) }
 `,
+	"kubernetes/multicall/multicall.go": "package multicall\n",
+	"kubernetes/node/main.go": `package main
+
+import (
+	"fmt"
+
+	"k8s.io/component-base/version"
+)
+
+func main() { fmt.Println("Kubernetes " + version.Get()) }
+`,
 	"kubernetes/component-base/go.mod": "module k8s.io/component-base\n\ngo 1.26.0\n",
 	"kubernetes/component-base/version/version.go": `package version
 
@@ -93,10 +104,13 @@ func TestBuildKubernetes(t *testing.T) {
 		t.Errorf("a second build did something: %q, %v; shown:\n%s", again, err, shown)
 	}
 
-	appendFile(t, filepath.Join(b.Source, "kubernetes/main.go"), "\n// changed\n")
-	changed, err := b.BuildKubernetes(t.Context(), "v1.99.1")
-	if err != nil || changed == first {
-		t.Errorf("a changed source gave the old programs: %q, %v", changed, err)
+	for _, source := range []string{"main.go", "multicall/multicall.go"} {
+		appendFile(t, filepath.Join(b.Source, "kubernetes", source), "\n// changed\n")
+		changed, err := b.BuildKubernetes(t.Context(), "v1.99.1")
+		if err != nil || changed == first {
+			t.Errorf("a changed %s gave the old programs: %q, %v", source, changed, err)
+		}
+		first = changed
 	}
 }
 

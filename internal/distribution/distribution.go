@@ -1,5 +1,5 @@
-// Package distribution finds, builds and downloads the upstream programs that control planes run:
-// Kubernetes and etcd, each by its version.
+// Package distribution finds, builds and downloads the upstream programs that control planes run,
+// Kubernetes and etcd, and those that the nodes of a lab run, each by its version.
 package distribution
 
 import (
@@ -18,7 +18,26 @@ import (
 const (
 	projectKubernetes = "kubernetes"
 	projectEtcd       = "etcd"
+	projectNode       = "node" // what of Kubernetes runs on worker nodes
+	projectContainerd = "containerd"
+	projectCoreDNS    = "coredns"
 )
+
+// project is a group of programs that have one version.
+type project struct {
+	title  string // how messages name it
+	target string // what of the Makefile makes it
+	server string // the program that stands for the others when a directory is searched
+}
+
+// projects are the groups of programs that a Set hands out, by name.
+var projects = map[string]project{
+	projectKubernetes: {"Kubernetes", "distro", "kube-apiserver"},
+	projectEtcd:       {"etcd", "distro", "etcd"},
+	projectNode:       {"Kubernetes for nodes", "lab-distro", "kubelet"},
+	projectContainerd: {"containerd", "lab-distro", "containerd"},
+	projectCoreDNS:    {"CoreDNS", "lab-distro", "coredns"},
+}
 
 // versionTimeout bounds how long a program may take to print its version. They need about 0.1 s;
 // the rest is room for a machine whose cores are all busy.
@@ -39,6 +58,12 @@ var programs = map[string]program{
 	"etcd":                    {projectEtcd, []string{"--version"}},
 	"etcdctl":                 {projectEtcd, []string{"version"}},
 	"etcdutl":                 {projectEtcd, []string{"version"}},
+	"kubelet":                 {projectNode, []string{"--version"}},
+	"kube-proxy":              {projectNode, []string{"--version"}},
+	"containerd":              {projectContainerd, []string{"--version"}},
+	"containerd-shim-runc-v2": {projectContainerd, []string{"-v"}},
+	"ctr":                     {projectContainerd, []string{"--version"}},
+	"coredns":                 {projectCoreDNS, []string{"-version"}},
 }
 
 // versionPattern finds a release's version in what a program prints; etcd leaves the v out.
@@ -53,14 +78,6 @@ func programsOf(project string) []string {
 		}
 	}
 	return names
-}
-
-// title is how messages name a project.
-func title(project string) string {
-	if project == projectKubernetes {
-		return "Kubernetes"
-	}
-	return project
 }
 
 // askVersion runs a program to learn its version, with a leading v.

@@ -32,7 +32,7 @@ const maxChecksumSize = 4096
 //
 // etcd publishes archives with a layout of their own, so it is always compiled: see BuildEtcd.
 func (b *Builder) DownloadKubernetes(ctx context.Context, base, version string) (string, error) {
-	name := title(projectKubernetes) + " " + version
+	name := projects[projectKubernetes].title + " " + version
 	source, err := url.Parse(base)
 	if err != nil || (source.Scheme != "http" && source.Scheme != "https") || source.Host == "" {
 		return "", fmt.Errorf("download %s from %q: that is no web address: write it like https://dl.k8s.io", name, base)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,7 @@ type missingError struct {
 
 func (e *missingError) Error() string {
 	project := programs[e.program].project
-	text := fmt.Sprintf("%s %s: %s is missing: there is no %s", title(project), e.version, e.program,
+	text := fmt.Sprintf("%s %s: %s is missing: there is no %s", projects[project].title, e.version, e.program,
 		filepath.Join(e.dirs[0], project, e.version, e.program))
 	if len(e.dirs) > 1 {
 		text += " nor one in " + strings.Join(e.dirs[1:], ", ")
@@ -54,15 +55,17 @@ func (e *missingError) Error() string {
 
 // remedy is what a person can do to get a version of a project.
 func remedy(project, version string) string {
-	if project == projectKubernetes && version != "" {
-		return fmt.Sprintf("run 'make distro VERSION=%s'", version)
+	target := projects[project].target
+	if (project == projectKubernetes || project == projectNode) && version != "" {
+		target += " VERSION=" + version
 	}
-	return "run 'make distro'"
+	return fmt.Sprintf("run 'make %s'", target)
 }
 
 // Open returns the Set of the programs in dirs, searched in that order. Programs stand in
-// <dir>/kubernetes/<version>/ and <dir>/etcd/<version>/, as 'make distro' lays them out, or
-// directly in <dir>, as people unpack official binaries; of those the version is asked for.
+// <dir>/<project>/<version>/, like <dir>/etcd/v3.6.16/, as 'make distro' and 'make lab-distro' lay
+// them out, or directly in <dir>, as people unpack official binaries; of those the version is
+// asked for.
 func Open(dirs ...string) (*Set, error) {
 	if len(dirs) == 0 {
 		return nil, errors.New("open a distribution: no directory was named")
@@ -83,13 +86,14 @@ func Open(dirs ...string) (*Set, error) {
 }
 
 // Path returns the file of a program (kube-apiserver, kube-controller-manager, kube-scheduler,
-// kubectl, etcd, etcdctl, etcdutl) of one version ("v1.36.3", "v3.6.16"). A file that is missing,
-// cannot be run here or is of another version is an error that says which and what to do.
+// kubectl, etcd, etcdctl, etcdutl; of a lab's nodes kubelet, kube-proxy, containerd,
+// containerd-shim-runc-v2, ctr, coredns) of one version ("v1.36.3", "v3.6.16"). A file that is
+// missing, cannot be run here or is of another version is an error that says which and what to do.
 func (s *Set) Path(program, version string) (string, error) {
 	entry, found := programs[program]
 	if !found {
 		return "", fmt.Errorf("distribution: %q is no program of it; it has %s", program,
-			strings.Join(append(programsOf(projectKubernetes), programsOf(projectEtcd)...), ", "))
+			strings.Join(slices.Sorted(maps.Keys(programs)), ", "))
 	}
 	missing := &missingError{program: program, version: version, dirs: s.dirs}
 	for _, dir := range s.dirs {
@@ -121,6 +125,10 @@ func (s *Set) KubernetesVersions() ([]string, error) { return s.versions(project
 // Having none is an error.
 func (s *Set) EtcdVersions() ([]string, error) { return s.versions(projectEtcd) }
 
+// CoreDNSVersions returns the versions of CoreDNS that can be run here, oldest first. Having none
+// is an error.
+func (s *Set) CoreDNSVersions() ([]string, error) { return s.versions(projectCoreDNS) }
+
 // versions lists the complete versions of a project.
 func (s *Set) versions(project string) ([]string, error) {
 	candidates, problems := s.candidates(project)
@@ -133,7 +141,7 @@ func (s *Set) versions(project string) ([]string, error) {
 		complete = append(complete, version)
 	}
 	if len(complete) == 0 {
-		return nil, fmt.Errorf("no version of %s in %s can be run: %w", title(project), strings.Join(s.dirs, ", "),
+		return nil, fmt.Errorf("no version of %s in %s can be run: %w", projects[project].title, strings.Join(s.dirs, ", "),
 			errors.Join(append(problems, errors.New(remedy(project, "")))...))
 	}
 	return complete, nil
@@ -149,7 +157,7 @@ func (s *Set) candidates(project string) (versions []string, problems []error) {
 			found = append(found, version)
 		}
 	}
-	server := map[string]string{projectKubernetes: "kube-apiserver", projectEtcd: "etcd"}[project]
+	server := projects[project].server
 	for _, dir := range s.dirs {
 		entries, err := os.ReadDir(filepath.Join(dir, project))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && isDirectory(filepath.Join(dir, project)) {

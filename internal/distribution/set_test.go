@@ -161,8 +161,18 @@ func TestPathOfMissingPrograms(t *testing.T) {
 	}, {
 		name:    "no such program",
 		reason:  "a typing error in a manifest is no missing file",
-		program: "kube-proxy", version: "v1.36.3",
-		want: []string{`"kube-proxy" is no program`, "kube-scheduler"},
+		program: "kube-porxy", version: "v1.36.3",
+		want: []string{`"kube-porxy" is no program`, "kube-proxy, kube-scheduler"},
+	}, {
+		name:    "no such node",
+		reason:  "what a lab needs has a target of its own in the Makefile",
+		program: "kubelet", version: "v1.35.4",
+		want: []string{"Kubernetes for nodes v1.35.4: kubelet is missing", "run 'make lab-distro VERSION=v1.35.4'"},
+	}, {
+		name:    "no such CoreDNS",
+		reason:  "VERSION is Kubernetes' version, here too",
+		program: "coredns", version: "v1.15.0",
+		want: []string{"CoreDNS v1.15.0: coredns is missing", "run 'make lab-distro'"},
 	}}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
