@@ -3,6 +3,7 @@
 package nodes
 
 import (
+	"math"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,10 +126,6 @@ func (in Inventory) roomOf(node *corev1.Node, foreign []*corev1.Pod) room {
 	return left
 }
 
-// add without running over: a /64 of addresses is more than can be counted.
-func add(a, b int64) int64 {
-	if sum := a + b; sum >= a {
-		return sum
-	}
-	return a
-}
+// add amounts, none of them negative, without running over: a /48 of addresses is more than can be
+// counted.
+func add(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
