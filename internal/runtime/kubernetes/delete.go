@@ -1,0 +1,211 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// deleteTime bounds one try of Delete.
+	deleteTime = 30 * time.Second
+	// deletePoll is the pause between two looks at what is left.
+	deletePoll = 200 * time.Millisecond
+	// killGrace in seconds: the shortest with which a pod is gone only when its processes are.
+	killGrace = 1
+)
+
+// Delete removes a guest's pods, volumes and namespace. It returns when nothing remains, or with what
+// remains; deleting what does not exist is no error.
+func (r *Runtime) Delete(ctx context.Context, id string) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	ctx, stop := r.bounded(ctx, deleteTime)
+	defer stop()
+	if err := r.delete(ctx, id); err != nil {
+		return r.wrap("delete guest "+id, err)
+	}
+	r.forget(id)
+	r.changes.notify(id)
+	return nil
+}
+
+// bounded is a context that ends after a time, or with the right to write.
+func (r *Runtime) bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	release := context.AfterFunc(r.lease.writing(ctx), cancel)
+	return ctx, func() { release(); cancel() }
+}
+
+func (r *Runtime) delete(ctx context.Context, id string) error {
+	if g := r.known(id); g != nil {
+		g.mu.Lock()
+		g.deleting = true
+		g.mu.Unlock()
+		g.work.Lock() // what writes now ends first
+		defer g.work.Unlock()
+	}
+	for {
+		left, err := r.deleteOnce(ctx, id)
+		if err == nil && len(left) == 0 {
+			return nil
+		}
+		if isForeign(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, fmt.Errorf("still there: %s", strings.Join(left, ", ")))
+		case <-r.Clock.After(deletePoll):
+		}
+	}
+}
+
+func isForeign(err error) bool {
+	var foreign *foreignError
+	return errors.As(err, &foreign)
+}
+
+// deleteOnce asks for the deletion of what there is, and returns what is still there. The namespace goes
+// last: as long as it has pods, its controller looks only every few seconds, and while it is there a
+// new agent knows what to go on with.
+func (r *Runtime) deleteOnce(ctx context.Context, id string) ([]string, error) {
+	namespace, err := r.namespace(ctx, id)
+	if err != nil || namespace == nil {
+		return nil, err
+	}
+	name := namespace.GetName()
+	if err := r.deleteWorkloads(ctx, name); err != nil {
+		return []string{"namespace " + name}, err
+	}
+	pods, err := r.deletePods(ctx, name)
+	if err != nil {
+		return []string{"pods"}, err
+	}
+	volumes, err := r.deleteVolumes(ctx, name)
+	if err != nil {
+		return append(pods, "volumes"), err
+	}
+	if left := append(pods, volumes...); len(left) > 0 {
+		return left, nil
+	}
+	left := []string{"namespace " + name}
+	if namespace.GetDeletionTimestamp() != nil {
+		return append(left, namespaceTrouble(namespace)...), nil
+	}
+	uid := namespace.GetUID()
+	return left, r.deleteObject(ctx, namespace, client.Preconditions{UID: &uid})
+}
+
+func (r *Runtime) deleteWorkloads(ctx context.Context, namespace string) error {
+	for _, kind := range []client.Object{&appsv1.StatefulSet{}, &appsv1.ReplicaSet{}} {
+		err := r.client.DeleteAllOf(ctx, kind, client.InNamespace(namespace),
+			client.PropagationPolicy("Background"))
+		if err != nil {
+			return fmt.Errorf("delete workloads: %w", err)
+		}
+	}
+	return nil
+}
+
+// deletePods kills pods. Those whose node does not answer go at once: nobody there would say that they
+// have ended.
+func (r *Runtime) deletePods(ctx context.Context, namespace string) ([]string, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	var left []string
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		left = append(left, "pod "+pod.Name)
+		if err := r.killPod(ctx, pod); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+// killPod has a pod killed, unless that was asked for already.
+func (r *Runtime) killPod(ctx context.Context, pod *corev1.Pod) error {
+	grace := int64(killGrace)
+	if pod.Spec.NodeName == "" || !r.answers(ctx, pod.Spec.NodeName) {
+		grace = 0
+	}
+	if had := pod.DeletionGracePeriodSeconds; had != nil && *had <= grace && grace > 0 {
+		return nil
+	}
+	err := r.deleteObject(ctx, pod, client.GracePeriodSeconds(grace), client.Preconditions{UID: &pod.UID})
+	if apierrors.IsConflict(err) { // it is another pod by now
+		return nil
+	}
+	return err
+}
+
+// answers tells whether a node is there and ready.
+func (r *Runtime) answers(ctx context.Context, name string) bool {
+	var node corev1.Node
+	return r.cache.Get(ctx, client.ObjectKey{Name: name}, &node) == nil && nodeReady(&node)
+}
+
+// deleteVolumes deletes claims, and waits for their volumes. Volumes that their class keeps (Retain) are
+// somebody's decision and are not waited for.
+func (r *Runtime) deleteVolumes(ctx context.Context, namespace string) ([]string, error) {
+	var claims corev1.PersistentVolumeClaimList
+	if err := r.client.List(ctx, &claims, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list volume claims: %w", err)
+	}
+	var left []string
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		left = append(left, "claim "+claim.Name)
+		if claim.DeletionTimestamp == nil {
+			if err := r.deleteObject(ctx, claim); err != nil {
+				return left, err
+			}
+		}
+	}
+	if len(left) > 0 {
+		return left, nil
+	}
+	var volumes corev1.PersistentVolumeList
+	if err := r.client.List(ctx, &volumes); err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	for i := range volumes.Items {
+		volume := &volumes.Items[i]
+		claim := volume.Spec.ClaimRef
+		if claim != nil && claim.Namespace == namespace && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
+			what := fmt.Sprintf("volume %s (%s)", volume.Name, volume.Status.Phase)
+			if volume.Status.Message != "" {
+				what += ": " + volume.Status.Message
+			}
+			left = append(left, what)
+		}
+	}
+	return left, nil
+}
+
+// namespaceTrouble is what the cell's controller says of a namespace that does not end.
+func namespaceTrouble(namespace *unstructured.Unstructured) []string {
+	conditions, _, err := unstructured.NestedSlice(namespace.Object, "status", "conditions")
+	if err != nil {
+		return nil
+	}
+	var trouble []string
+	for _, condition := range conditions {
+		if c, ok := condition.(map[string]any); ok && c["status"] == string(corev1.ConditionTrue) {
+			trouble = append(trouble, fmt.Sprint(c["message"]))
+		}
+	}
+	return trouble
+}

@@ -1,0 +1,175 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/runtime"
+	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
+)
+
+// Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses:
+// the same answer every time.
+func (r *Runtime) Reserve(ctx context.Context, id string, names []string) (map[string]string, error) {
+	if err := r.writable(); err != nil {
+		return nil, err
+	}
+	if err := r.own(ctx, id); err != nil {
+		return nil, r.wrap("reserve addresses", err)
+	}
+	services, err := objects.Services(r.Cell, id, names)
+	if err != nil {
+		return nil, r.wrap("reserve addresses", err)
+	}
+	hosts := make(map[string]string, len(names))
+	for _, service := range services {
+		d, err := newDraft(service)
+		if err == nil {
+			_, err = r.apply(ctx, d)
+		}
+		if err != nil {
+			return nil, r.wrap("reserve addresses", err)
+		}
+		host, _, err := unstructured.NestedString(d.object.Object, "spec", "clusterIP")
+		if err != nil || !isAddress(host) {
+			return nil, r.wrap("reserve addresses", fmt.Errorf("%s in namespace %s has clusterIP %q: want an address; delete it if its type was changed",
+				d.key, d.object.GetNamespace(), host))
+		}
+		hosts[d.name] = host
+	}
+	return hosts, nil
+}
+
+// Apply makes a resolved manifest what is wanted of its guest. What cannot be made into objects, and a
+// namespace that is not ours, it refuses; what else becomes of it Observe and Watch tell.
+func (r *Runtime) Apply(ctx context.Context, m controlplane.Manifest) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	w, err := newWanted(r.Cell, m)
+	if err != nil {
+		return r.wrap("apply the manifest of guest "+m.ID, err)
+	}
+	if r.known(m.ID) == nil {
+		if _, err := r.namespace(ctx, m.ID); err != nil {
+			return r.wrap("apply the manifest of guest "+m.ID, err)
+		}
+	}
+	if err := r.ensure(m.ID).want(w); err != nil {
+		return r.wrap("apply", err)
+	}
+	r.queue.Add(m.ID)
+	return nil
+}
+
+// Observe returns how a guest is. Of a guest that does not exist it says so without an error.
+func (r *Runtime) Observe(ctx context.Context, id string) (runtime.Observation, error) {
+	if err := r.readable(); err != nil {
+		return runtime.Observation{}, err
+	}
+	if g := r.known(id); g != nil {
+		if o, ok := g.observation(); ok {
+			return o, nil
+		}
+	}
+	s, err := r.read(ctx, id)
+	if err != nil {
+		return runtime.Observation{}, err
+	}
+	return runtime.Observation{Exists: s.exists}, nil
+}
+
+// observation is how the guest was when it was last looked at; before that, what the manifest will be.
+func (g *guest) observation() (runtime.Observation, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.wanted == nil || g.deleting {
+		return runtime.Observation{}, false
+	}
+	if g.observed != nil && len(g.observed.Components) == len(g.wanted.components) {
+		return runtime.Observation{Exists: g.observed.Exists, Components: slices.Clone(g.observed.Components)}, true
+	}
+	o := runtime.Observation{Exists: true}
+	for i := range g.wanted.components {
+		o.Components = append(o.Components, runtime.Component{
+			Name: g.wanted.components[i].name, State: runtime.Waiting, Since: g.Clock.Now(),
+		})
+	}
+	return o, true
+}
+
+// List returns the ids of the guests that have a namespace of ours, in their order.
+func (r *Runtime) List(ctx context.Context) ([]string, error) {
+	if err := r.readable(); err != nil {
+		return nil, err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	kind := watchedMetadata[0]
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := r.cache.List(ctx, list); err != nil {
+		return nil, r.wrap("list guests", err)
+	}
+	var ids []string
+	for i := range list.Items {
+		if id := list.Items[i].Labels[v1alpha1.LabelID]; id != "" && list.Items[i].Name == objects.NamespaceName(id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// Watch sends the id of every guest at first, and then of each one whose observation has changed. The
+// channel is closed when the runtime stops or ctx is done.
+func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
+	known, err := r.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.changes.watch(ctx, func() []string { return known }), nil
+}
+
+// Hold puts exactly these drills in force, until the next call. A zone can only be held killed: from
+// outside its nodes nobody can stop a process and let it live.
+func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
+	if len(drills) > 0 {
+		if err := r.writable(); err != nil {
+			return err
+		}
+	}
+	held := map[string]v1alpha1.DrillMode{}
+	var hung []string
+	for _, drill := range drills {
+		if drill.Mode != v1alpha1.DrillKill {
+			hung = append(hung, drill.Zone)
+			continue
+		}
+		held[drill.Zone] = drill.Mode
+	}
+	r.mu.Lock()
+	r.drills = held
+	r.mu.Unlock()
+	r.enqueueAll()
+	if len(hung) > 0 {
+		return r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
+			"a cell that is a Kubernetes cluster cannot hang a zone: use mode Kill, or stop the zone's nodes themselves"))
+	}
+	return nil
+}
+
+func (r *Runtime) drill(zone string) v1alpha1.DrillMode {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.drills[zone]
+}
+
+// Changed has a message when nodes have changed since the last one was taken.
+func (r *Runtime) Changed() <-chan struct{} { return r.nodes }

@@ -1,0 +1,90 @@
+package kubernetes
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// slotTime bounds how long a guest holds a start slot: one that cannot start must not hold up others.
+const slotTime = 60 * time.Second
+
+// slots pace the start-ups of guests: those that start at once share the cores, and are all slower.
+type slots struct {
+	mu      sync.Mutex
+	holders map[string]time.Time // by guest: until when
+	waiting []string
+}
+
+// acquire asks for a slot, and tells whether it is had and until when. Who does not get one is looked at
+// again when one is free.
+func (r *Runtime) acquire(ctx context.Context, id string) (time.Time, bool) {
+	limit := r.slotLimit(ctx)
+	r.slots.mu.Lock()
+	defer r.slots.mu.Unlock()
+	if until, held := r.slots.holders[id]; held {
+		return until, true
+	}
+	at := slices.Index(r.slots.waiting, id)
+	if at < 0 {
+		r.slots.waiting = append(r.slots.waiting, id)
+		at = len(r.slots.waiting) - 1
+	}
+	if len(r.slots.holders)+at >= limit {
+		return time.Time{}, false
+	}
+	r.slots.waiting = slices.Delete(r.slots.waiting, at, at+1)
+	if r.slots.holders == nil {
+		r.slots.holders = map[string]time.Time{}
+	}
+	until := r.Clock.Now().Add(slotTime)
+	r.slots.holders[id] = until
+	return until, true
+}
+
+// slot tells whether a guest holds a slot, and until when.
+func (r *Runtime) slot(id string) (time.Time, bool) {
+	r.slots.mu.Lock()
+	defer r.slots.mu.Unlock()
+	until, held := r.slots.holders[id]
+	return until, held
+}
+
+// release gives a slot back, or the place in the queue, and has those looked at that wait.
+func (r *Runtime) release(id string) {
+	r.slots.mu.Lock()
+	delete(r.slots.holders, id)
+	r.slots.waiting = slices.DeleteFunc(r.slots.waiting, func(w string) bool { return w == id })
+	waiting := slices.Clone(r.slots.waiting)
+	r.slots.mu.Unlock()
+	for _, id := range waiting {
+		r.queue.Add(id)
+	}
+}
+
+// slotLimit is how many guests may start at once: one per whole core of the ready nodes.
+func (r *Runtime) slotLimit(ctx context.Context) int {
+	if r.Slots > 0 {
+		return r.Slots
+	}
+	var nodes corev1.NodeList
+	if err := r.cache.List(ctx, &nodes); err != nil {
+		return 1 // the caches are being closed
+	}
+	cores := int64(0)
+	for i := range nodes.Items {
+		if node := &nodes.Items[i]; nodeReady(node) {
+			cores += node.Status.Allocatable.Cpu().MilliValue() / 1000
+		}
+	}
+	return max(1, int(cores))
+}
+
+func nodeReady(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+}

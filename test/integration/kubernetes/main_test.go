@@ -1,0 +1,132 @@
+// Package kubernetes_test tests the Kubernetes runtime against a real kube-apiserver, etcd and
+// kube-controller-manager. The tests are the nodes: they place pods and say how these are, and they
+// make volumes.
+package kubernetes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/myriad-fleet/myriad/internal/distribution"
+)
+
+// defaultDistro is where 'make distro' puts the programs, seen from this directory.
+const defaultDistro = "../../../out/distro"
+
+// cluster is the cell's cluster of all tests in this package. Tests keep apart by cells of their own.
+var cluster struct {
+	config *rest.Config
+	nodes  *nodes
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	directory := os.Getenv("MYRIAD_DISTRO")
+	if directory == "" {
+		directory = defaultDistro
+	}
+	set, err := distribution.Open(directory)
+	if err != nil {
+		return 1, fmt.Errorf("these tests need real programs; run 'make distro', or set MYRIAD_DISTRO: %w", err)
+	}
+	environment, err := startServer(set)
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	stop, err := startControllers(set, environment)
+	if err != nil {
+		return 1, err
+	}
+	defer stop()
+	cluster.config = rest.CopyConfig(environment.Config)
+	cluster.config.QPS, cluster.config.Burst = 500, 1000
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if cluster.nodes, err = startNodes(ctx, cluster.config); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+func startServer(set *distribution.Set) (*envtest.Environment, error) {
+	apiServer, err := newest(set, "kube-apiserver", set.KubernetesVersions)
+	if err != nil {
+		return nil, err
+	}
+	etcd, err := newest(set, "etcd", set.EtcdVersions)
+	if err != nil {
+		return nil, err
+	}
+	server := &envtest.APIServer{Path: apiServer}
+	server.Configure().Append("service-cluster-ip-range", "10.96.0.0/16")
+	environment := &envtest.Environment{
+		ControlPlane:             envtest.ControlPlane{APIServer: server, Etcd: &envtest.Etcd{Path: etcd}},
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute,
+	}
+	if _, err := environment.Start(); err != nil {
+		return nil, fmt.Errorf("start etcd and kube-apiserver: %w", err)
+	}
+	return environment, nil
+}
+
+func newest(set *distribution.Set, program string, versions func() ([]string, error)) (string, error) {
+	known, err := versions()
+	if err != nil {
+		return "", fmt.Errorf("find %s; run 'make distro', or set MYRIAD_DISTRO: %w", program, err)
+	}
+	if len(known) == 0 {
+		return "", fmt.Errorf("find %s: MYRIAD_DISTRO holds no version of it; run 'make distro'", program)
+	}
+	return set.Path(program, known[len(known)-1])
+}
+
+// startControllers runs the controllers that a guest's objects need.
+func startControllers(set *distribution.Set, environment *envtest.Environment) (stop func(), err error) {
+	path, err := newest(set, "kube-controller-manager", set.KubernetesVersions)
+	if err != nil {
+		return nil, err
+	}
+	directory, err := os.MkdirTemp("", "myriad-controllers-")
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(directory, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, environment.KubeConfig, 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(directory, "log"))
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command(path, "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
+		"--kube-api-qps=200", "--kube-api-burst=400", "--controllers=namespace-controller,replicaset-controller,"+
+			"statefulset-controller,garbage-collector-controller,persistentvolume-binder-controller,"+
+			"persistentvolumeclaim-protection-controller,persistentvolume-protection-controller,disruption-controller")
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("start kube-controller-manager: %w", err)
+	}
+	return func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		_ = os.RemoveAll(directory)
+	}, nil
+}
