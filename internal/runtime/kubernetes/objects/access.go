@@ -49,10 +49,10 @@ func Rules() []Rule {
 
 // systemRules are the agent's rights in SystemNamespace.
 func systemRules() []Rule {
-	return []Rule{{
-		[]string{"coordination.k8s.io"}, []string{"leases"}, []string{"get", "list", "watch", "create", "update", "patch"}, nil,
-		"One agent works in a cell at a time.",
-	}}
+	all := []string{"get", "list", "watch", "create", "update", "patch"}
+	return []Rule{
+		{[]string{"coordination.k8s.io"}, []string{"leases"}, all, nil, "One agent works in a cell at a time."},
+	}
 }
 
 func priorityNames() []string {

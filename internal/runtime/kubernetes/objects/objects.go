@@ -65,7 +65,8 @@ type Cell struct {
 	Private []netip.Prefix
 }
 
-// Object is what (controller-runtime).Client.Apply takes.
+// Object is what the Apply of a client of controller-runtime takes. It writes the API server's answer
+// into the object: build it anew to apply it again, or what the API server added becomes Myriad's.
 type Object interface{ runtime.ApplyConfiguration }
 
 // Guest is everything in a guest's namespace besides its Services.
