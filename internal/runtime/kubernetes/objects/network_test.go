@@ -14,18 +14,21 @@ import (
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
 
-// TestPaths asks for every pair of a guest's components, and for strangers, which ports are open. A
-// path is open when the one end may send and the other may receive.
+// TestPaths asks for every pair of a guest's components which ports are open. Both ends must say the
+// same: each is the other's second lock.
 func TestPaths(t *testing.T) {
 	manifest := testManifest(t, v1alpha1.Zonal, nil)
 	network := readPolicies(t, manifest)
-	got := map[string][]int{}
+	sends, receives := map[string][]int{}, map[string][]int{}
 	for _, source := range manifest.Components {
 		for _, target := range manifest.Components {
+			key := source.Name + " > " + target.Name
 			for _, p := range ports[target.Kind] {
-				if network.open(source.Name, target.Name, p.number) {
-					key := source.Name + " > " + target.Name
-					got[key] = append(got[key], int(p.number))
+				if network.sends(source.Name, peer{pod: network.pods[target.Name]}, p.number) {
+					sends[key] = append(sends[key], int(p.number))
+				}
+				if network.receives(target.Name, peer{pod: network.pods[source.Name]}, p.number) {
+					receives[key] = append(receives[key], int(p.number))
 				}
 			}
 		}
@@ -41,8 +44,10 @@ func TestPaths(t *testing.T) {
 		want["kube-controller-manager-"+zone+" > kube-apiserver-"+zone] = []int{controlplane.APIServerPort}
 		want["kube-scheduler-"+zone+" > kube-apiserver-"+zone] = []int{controlplane.APIServerPort}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("open paths (-want +got):\n%s", diff)
+	for end, got := range map[string]map[string][]int{"sends": sends, "receives": receives} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", end, diff)
+		}
 	}
 }
 
@@ -149,10 +154,6 @@ func readPolicies(t *testing.T, manifest controlplane.Manifest) network {
 		}
 	}
 	return n
-}
-
-func (n network) open(from, to string, port int32) bool {
-	return n.sends(from, peer{pod: n.pods[to]}, port) && n.receives(to, peer{pod: n.pods[from]}, port)
 }
 
 func (n network) sends(from string, to peer, port int32) bool {
