@@ -59,6 +59,14 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, guestPath(id), nil, nil)
 }
 
+// Discard throws away what a component's data directory holds, whether it runs or not: its process is
+// killed first. It returns once the data is gone; the component then starts as if it had never run, with
+// the manifest of then. Once begun it is finished, whatever becomes of the caller and the supervisor, and
+// asking again meanwhile changes nothing. Asking again later throws away what there is by then.
+func (c *Client) Discard(ctx context.Context, id, component string) error {
+	return c.call(ctx, http.MethodPost, guestPath(id)+"/components/"+url.PathEscape(component)+"/discard", nil, nil)
+}
+
 // List returns the ids of the guests in their order.
 func (c *Client) List(ctx context.Context) ([]string, error) {
 	var ids []string

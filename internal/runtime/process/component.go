@@ -24,6 +24,11 @@ type component struct {
 	retryAt  time.Time // when it may be started again
 	// liveBehind: the last update of the live files failed.
 	liveBehind bool
+	// ordered: the last process ended because it was told to, and none has been ready since.
+	ordered bool
+	// discarding: the marker of a discard is on disk; onDiscarded are told how it ends.
+	discarding  bool
+	onDiscarded []chan error
 
 	state runtime.State
 	since time.Time
@@ -43,6 +48,8 @@ type process struct {
 	stopping        bool
 	killed          bool
 	killAt          time.Time
+	// lost: the data directory is gone from under it.
+	lost bool
 
 	stopProbe context.CancelFunc
 }
@@ -63,12 +70,12 @@ type record struct {
 
 // view is the component as decisions see it.
 func (c *component) view() componentView {
-	v := componentView{name: c.name, retryAt: c.retryAt}
+	v := componentView{name: c.name, retryAt: c.retryAt, ordered: c.ordered, discarding: c.discarding}
 	if c.spec != nil {
 		v.wanted, v.after, v.member = !c.spec.Stopped, c.spec.After, c.spec.Kind == controlplane.Etcd
 	}
 	if p := c.process; p != nil {
-		v.alive, v.current = true, p.spec == c.hash
+		v.alive, v.current, v.lost = true, p.spec == c.hash, p.lost
 		v.frozen, v.stopping, v.killAt, v.killed = p.frozen, p.stopping, p.killAt, p.killed
 		v.ready, v.wasReady = p.ready, p.wasReady
 	}
@@ -81,6 +88,9 @@ func (c *component) observation() runtime.Component {
 	}
 	if p := c.process; p != nil {
 		o.PID = p.handle.pid
+		if p.lost {
+			o.Message = lostMessage(c.dir.data())
+		}
 		o.Ready = p.ready && !p.frozen && !p.stopping && !p.killed && c.state == runtime.Running
 	}
 	return o

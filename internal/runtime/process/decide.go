@@ -18,6 +18,7 @@ const (
 	kill      action = "kill"      // SIGKILL
 	freeze    action = "freeze"    // SIGSTOP
 	thaw      action = "thaw"      // SIGCONT
+	empty     action = "empty"     // throw the data directory away
 )
 
 // componentView is one component as a decision sees it.
@@ -35,6 +36,8 @@ type componentView struct {
 	alive bool
 	// current: it was started with what is wanted now.
 	current bool
+	// lost: its data directory is gone from under it.
+	lost bool
 	// frozen by SIGSTOP.
 	frozen bool
 	// stopping since a SIGTERM that ends at killAt.
@@ -46,6 +49,10 @@ type componentView struct {
 	ready, wasReady bool
 	// retryAt is when the component, dead, may be started again.
 	retryAt time.Time
+	// ordered: the last process ended because it was told to, and none has been ready since.
+	ordered bool
+	// discarding: its data is to be thrown away before it starts again.
+	discarding bool
 }
 
 // guestView is a guest as a decision sees it. Components are in the manifest's order, then those
@@ -82,18 +89,20 @@ type step struct {
 func decide(g *guestView) plan {
 	p := plan{steps: make([]step, len(g.components))}
 	cold := !g.unpaced && !g.slot && !slices.ContainsFunc(g.components, func(c componentView) bool { return c.alive })
-	roll := rollNext(g, &p)
+	roll := nextRoll(g, &p)
 	for i := range g.components {
 		c := &g.components[i]
 		switch {
+		case c.discarding && !g.deleting:
+			p.steps[i] = discarding(g, c, &p)
 		case !c.wanted:
 			p.steps[i] = unwanted(g, c, &p)
 		case c.drill != "":
 			p.steps[i] = held(g, c, &p)
 		case c.alive:
-			p.steps[i] = alive(g, c, i == roll, &p)
+			p.steps[i] = alive(g, c, roll.end[i], &p)
 		default:
-			p.steps[i] = absent(g, c, cold, &p)
+			p.steps[i] = absent(g, c, cold, roll.hold[i], &p)
 		}
 	}
 	p.dropSlot = g.slot && slotDone(g, &p)
@@ -160,7 +169,25 @@ func held(g *guestView, c *componentView, p *plan) step {
 	return step{leave, runtime.Held}
 }
 
-func alive(g *guestView, c *componentView, roll bool, p *plan) step {
+// discarding kills a component, whatever else is wanted of it, and then throws its data away.
+func discarding(g *guestView, c *componentView, p *plan) step {
+	state := runtime.Starting
+	if !c.wanted || c.drill != "" {
+		state = runtime.Held
+	}
+	switch {
+	case c.alive && c.killed:
+		return step{leave, state}
+	case c.alive:
+		return step{kill, state}
+	case g.now.Before(c.retryAt):
+		p.wakeAt(c.retryAt)
+		return step{leave, runtime.BackOff}
+	}
+	return step{empty, state}
+}
+
+func alive(g *guestView, c *componentView, end bool, p *plan) step {
 	state := runtime.Starting
 	if c.wasReady {
 		state = runtime.Running
@@ -170,14 +197,15 @@ func alive(g *guestView, c *componentView, roll bool, p *plan) step {
 		return step{thaw, state}
 	case c.stopping || c.killed:
 		return ending(g, c, runtime.Starting, p)
-	case roll:
+	case end:
 		return step{terminate, runtime.Starting}
 	}
 	return step{leave, state}
 }
 
-// absent starts what is not there: after its pause, with a slot, after what it needs.
-func absent(g *guestView, c *componentView, cold bool, p *plan) step {
+// absent starts what is not there: after its pause, with a slot, after what it needs. hold says that
+// what it needs is there but about to end.
+func absent(g *guestView, c *componentView, cold, hold bool, p *plan) step {
 	if g.now.Before(c.retryAt) {
 		p.wakeAt(c.retryAt)
 		return step{leave, runtime.BackOff}
@@ -186,50 +214,17 @@ func absent(g *guestView, c *componentView, cold bool, p *plan) step {
 		p.needSlot = true
 		return step{leave, runtime.Queued}
 	}
-	for i := range g.components {
-		if needed := &g.components[i]; slices.Contains(c.after, needed.name) && !(needed.alive && needed.wasReady) {
-			return step{leave, runtime.Waiting}
-		}
+	if hold || slices.ContainsFunc(g.components, func(needed componentView) bool {
+		return slices.Contains(c.after, needed.name) && !needed.carries()
+	}) {
+		return step{leave, runtime.Waiting}
 	}
 	return step{start, runtime.Starting}
 }
 
-// rollNext picks the running component to restart next because something else is wanted of it; -1
-// for none. One goes at a time, in the manifest's order, each after all others are ready again or
-// the wait for them is over. What is not ready anyway goes first, so that it costs no other replica.
-func rollNext(g *guestView, p *plan) int {
-	next, blocked := -1, false
-	for i := range g.components {
-		c := &g.components[i]
-		switch {
-		case !c.wanted || c.drill != "":
-		case c.alive && !c.current && !c.frozen && !c.stopping && !c.killed:
-			if next < 0 || g.components[next].ready && !c.ready {
-				next = i
-			}
-		case !c.alive || !c.current || !c.ready:
-			blocked = true
-		}
-	}
-	if next >= 0 && g.components[next].member && g.quorumAtRisk(next) {
-		return -1 // until the other is back: two members less are no quorum
-	}
-	if next >= 0 && blocked && g.now.Before(g.rollUntil) {
-		p.wakeAt(g.rollUntil)
-		return -1
-	}
-	return next
-}
-
-// quorumAtRisk says that another member of the quorum than the one to restart does not serve.
-func (g *guestView) quorumAtRisk(next int) bool {
-	for i := range g.components {
-		if c := &g.components[i]; i != next && c.member && c.wanted && (c.drill != "" || !c.alive || !c.ready) {
-			return true
-		}
-	}
-	return false
-}
+// carries says that a component is there for those that start after it. Having been ready once is
+// enough: each copes with a failure of the other.
+func (c *componentView) carries() bool { return c.alive && c.wasReady && !c.stopping && !c.killed }
 
 // slotDone tells whether a guest no longer needs its start slot: everything runs and what others wait
 // for is ready (the rest costs little, and the next guest's etcd mostly waits at first), its time is

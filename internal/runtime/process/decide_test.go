@@ -203,6 +203,40 @@ func TestDecide(t *testing.T) {
 			}},
 			want: want{Steps: []step{{kill, runtime.Held}}},
 		},
+		"DiscardRunning": {
+			reason: "what is discarded needs no gentle end, drill or not",
+			view: guestView{components: []componentView{
+				with(running, func(c *componentView) { c.discarding = true }),
+				with(running, func(c *componentView) { c.discarding, c.frozen, c.drill = true, true, v1alpha1.DrillHang }),
+				with(running, func(c *componentView) { c.discarding, c.killed = true, true }),
+				with(running, func(c *componentView) { c.discarding, c.stopping, c.killAt = true, true, later }),
+			}},
+			want: want{Steps: []step{{kill, runtime.Starting}, {kill, runtime.Held}, {leave, runtime.Starting}, {kill, runtime.Starting}}},
+		},
+		"DiscardDead": {
+			reason: "the data goes before anything starts, and even if nothing shall",
+			view: guestView{components: []componentView{
+				with(dead, func(c *componentView) { c.discarding = true }),
+				with(dead, func(c *componentView) { c.discarding, c.wanted = true, false }),
+				with(dead, func(c *componentView) { c.discarding, c.retryAt = true, later }),
+				named(running, "other"),
+			}},
+			want: want{Steps: []step{{empty, runtime.Starting}, {empty, runtime.Held}, {leave, runtime.BackOff}, {leave, runtime.Running}}, Wake: later},
+		},
+		"DiscardOfADeleted": {
+			reason: "a deletion takes everything anyway",
+			view: guestView{deleting: true, components: []componentView{
+				with(running, func(c *componentView) { c.wanted, c.discarding = false, true }),
+			}},
+			want: want{Steps: []step{{kill, runtime.Held}}},
+		},
+		"NeededEnds": {
+			reason: "what comes after waits for the next process, not for the one that is ending",
+			view: guestView{components: []componentView{
+				with(running, func(c *componentView) { c.stopping, c.killAt = true, later }), named(dead, "kube-apiserver-a", "etcd-a"),
+			}},
+			want: want{Steps: []step{{leave, runtime.Starting}, {leave, runtime.Waiting}}, Wake: later},
+		},
 		"Deleting": {
 			reason: "a deletion kills all at once",
 			view: guestView{deleting: true, components: []componentView{
@@ -219,48 +253,6 @@ func TestDecide(t *testing.T) {
 			got := want{Steps: p.steps, NeedSlot: p.needSlot, DropSlot: p.dropSlot, Wake: p.wake}
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(step{})); diff != "" {
 				t.Errorf("%s: decide(): -want +got:\n%s", tc.reason, diff)
-			}
-		})
-	}
-}
-
-func TestRollNext(t *testing.T) {
-	fresh := componentView{wanted: true, alive: true, current: true, ready: true, wasReady: true}
-	old := fresh
-	old.current = false
-	unready := func(c componentView) componentView { c.ready = false; return c }
-	drilled := old
-	drilled.drill = v1alpha1.DrillHang
-	member := func(c componentView) componentView { c.member = true; return c }
-	cases := map[string]struct {
-		reason    string
-		view      []componentView
-		rollUntil time.Time
-		want      int
-	}{
-		"None":      {"nothing to restart", []componentView{fresh, fresh}, later, -1},
-		"First":     {"the manifest's order", []componentView{old, old, old}, later, 0},
-		"Next":      {"each after the one before is ready again", []componentView{fresh, old, old}, later, 1},
-		"Blocked":   {"one at a time", []componentView{unready(fresh), old}, later, -1},
-		"BlockedBy": {"a dead one is one too few already", []componentView{{wanted: true}, old}, later, -1},
-		"Bounded":   {"a broken one does not block for ever", []componentView{unready(fresh), old}, noon, 1},
-		"Quorum": {
-			"a broken member of etcd blocks for ever: with another one less there is no quorum",
-			[]componentView{member(unready(fresh)), member(old)},
-			noon, -1,
-		},
-		"QuorumDrill": {"a member in a drill does, too", []componentView{member(drilled), member(old)}, noon, -1},
-		"QuorumDown":  {"the member that is down anyway may go", []componentView{member(fresh), member(unready(old))}, noon, 1},
-		"DownAnyway":  {"what is down anyway costs no replica", []componentView{old, unready(old)}, later, 1},
-		"Drilled":     {"a zone in a drill neither goes nor blocks", []componentView{drilled, old}, later, 1},
-		"Stopped":     {"what is not wanted neither goes nor blocks", []componentView{{}, old}, later, 1},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			var p plan
-			got := rollNext(&guestView{now: noon, components: tc.view, rollUntil: tc.rollUntil}, &p)
-			if got != tc.want {
-				t.Errorf("%s: rollNext(): want %d, got %d", tc.reason, tc.want, got)
 			}
 		})
 	}

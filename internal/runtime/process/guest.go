@@ -31,6 +31,8 @@ type host struct {
 	changes  *changes
 	// write replaces a file atomically.
 	write func(path string, data []byte) error
+	// removeAll is os.RemoveAll.
+	removeAll func(path string) error
 	// release gives a deleted guest's addresses back.
 	release func(id string) error
 }
@@ -162,7 +164,7 @@ func (g *guest) view() guestView {
 			cv.wanted = false
 		case g.manifest == nil:
 			// Nobody knows what is wanted: what runs keeps running until a manifest comes.
-			cv.wanted, cv.current = cv.alive, true
+			cv.wanted, cv.current, cv.lost, cv.discarding = cv.alive, true, false, false
 		}
 		if c.spec != nil && c.spec.Zone != "" {
 			cv.drill = g.drills[c.spec.Zone]
@@ -317,6 +319,7 @@ func (g *guest) newComponent(name string) *component {
 		// Only a count is lost.
 		g.log.Warn("restarts are counted from zero", "guest", g.id, "component", name, "error", err)
 	}
+	c.discarding = c.dir.marked()
 	return c
 }
 

@@ -21,6 +21,7 @@ const (
 	deletingPrefix = ".deleting-"
 	manifestFile   = "manifest.json"
 	recordFile     = "process.json"
+	discardFile    = "discard"
 	addressesFile  = "addresses.json"
 	drillsFile     = "drills.json"
 	lockFile       = "supervisor.lock"
@@ -48,6 +49,8 @@ func (d componentDir) scratch() string { return filepath.Join(string(d), "tmp") 
 func (d componentDir) logs() string    { return filepath.Join(string(d), "log") }
 func (d componentDir) log() string     { return filepath.Join(d.logs(), currentLog) }
 func (d componentDir) record() string  { return filepath.Join(string(d), recordFile) }
+
+func (d componentDir) discard() string { return filepath.Join(string(d), discardFile) }
 
 func (d componentDir) make() error {
 	for _, dir := range []string{d.config(), d.data(), d.scratch(), d.logs()} {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,12 +23,12 @@ func (g *guest) instance(name string) string { return instancePrefix(g.host.dir,
 func instancePrefix(dir, id string) string { return dir + "/" + id + "/" }
 
 func (g *guest) act(c *component, a action) {
-	if a == start {
-		if err := g.start(c); err != nil {
-			c.fail(err.Error()+describeDisk(g.dir), &g.timing, g.clock.Now())
-			g.log.Error("component does not start", "guest", g.id, "component", c.name, "error", err)
-			g.saveRecord(c)
-		}
+	switch a {
+	case start:
+		g.attempt(c, g.start(c))
+		return
+	case empty:
+		g.attempt(c, g.empty(c))
 		return
 	}
 	p, signal := c.process, unix.SIGKILL
@@ -50,6 +51,16 @@ func (g *guest) act(c *component, a action) {
 	}
 }
 
+// attempt notes why a component does not start; it is tried again after a pause.
+func (g *guest) attempt(c *component, err error) {
+	if err == nil {
+		return
+	}
+	c.fail(err.Error()+describeDisk(g.dir), &g.timing, g.clock.Now())
+	g.log.Error("component does not start", "guest", g.id, "component", c.name, "error", err)
+	g.saveRecord(c)
+}
+
 func (g *guest) grace(c *component) time.Duration {
 	if c.spec == nil || c.spec.StopSeconds <= 0 {
 		return g.timing.grace
@@ -59,10 +70,19 @@ func (g *guest) grace(c *component) time.Duration {
 
 // start starts a component, unless it runs already: then it is taken over.
 func (g *guest) start(c *component) error {
+	if free, err := g.vacate(c); err != nil || !free {
+		return err
+	}
+	return g.launch(c, g.instance(c.name))
+}
+
+// vacate makes sure that nothing of a component runs. Free is false when something did: its process,
+// which is taken over, or what an earlier one left, which is killed.
+func (g *guest) vacate(c *component) (free bool, err error) {
 	instance := g.instance(c.name)
 	running, err := findProcesses(instance)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var strays []found
 	for _, f := range running {
@@ -70,22 +90,22 @@ func (g *guest) start(c *component) error {
 		case f.instance != instance: // a longer name with the same beginning
 		case f.leader && c.process == nil:
 			if err := g.takeOver(c, f); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return err
+				return false, err
 			}
 		default:
 			strays = append(strays, f)
 		}
 	}
 	if c.process != nil {
-		return nil
+		return false, nil
 	}
 	if len(strays) > 0 {
 		// What the last process left might hold its port or its data. Look again when it is gone.
 		killAll(strays)
 		c.retryAt = g.clock.Now().Add(g.timing.strays)
-		return nil
+		return false, nil
 	}
-	return g.launch(c, instance)
+	return true, nil
 }
 
 // launch starts the component's program in a session of its own, so that it outlives the supervisor.
@@ -209,6 +229,8 @@ func (g *guest) startProbe(c *component) {
 		prober := &prober{
 			probe: *c.spec.Probe, config: c.dir.config(), timing: g.timing,
 			ready: p.ready, after: g.clock.After, report: report,
+			data: &dataWatch{dir: c.dir.data(), pid: p.handle.pid},
+			lost: func() { g.post(func() { g.lost(c, p) }) },
 		}
 		go prober.run(ctx)
 	}
@@ -218,6 +240,7 @@ func (g *guest) probed(c *component, p *process, ready bool) {
 	p.ready = ready
 	if ready && !p.wasReady {
 		p.wasReady, p.readySince = true, g.clock.Now()
+		c.ordered = false
 		c.record.Ready = true
 		g.saveRecord(c)
 	}
@@ -229,9 +252,14 @@ func (g *guest) exited(c *component, p *process, status *unix.WaitStatus) {
 		return
 	}
 	now := g.clock.Now()
-	if p.stopping || p.killed {
+	c.ordered = p.stopping || p.killed
+	switch {
+	case c.ordered:
 		c.failures, c.retryAt = 0, time.Time{}
-	} else {
+	case g.forsaken(c):
+		c.retryAt = time.Time{}
+		g.log.Info("component gave up while what it needs is restarted", "guest", g.id, "component", c.name, "pid", p.handle.pid)
+	default:
 		message := lastError(readTail(c.dir.log(), p.logFrom)) + describeDisk(g.dir)
 		c.record.Restarts++
 		c.fail(describeExit(status, now.Sub(p.started), message), &g.timing, now)
@@ -240,6 +268,15 @@ func (g *guest) exited(c *component, p *process, status *unix.WaitStatus) {
 	g.detach(c)
 	c.record.PID = 0
 	g.saveRecord(c)
+}
+
+// forsaken says that something a component needs was ended by order and is not back yet: its death is
+// the order's doing.
+func (g *guest) forsaken(c *component) bool {
+	return c.spec != nil && slices.ContainsFunc(g.components, func(needed *component) bool {
+		p := needed.process
+		return slices.Contains(c.spec.After, needed.name) && (needed.ordered || p != nil && (p.stopping || p.killed))
+	})
 }
 
 func (g *guest) saveRecord(c *component) {
@@ -263,9 +300,11 @@ func (g *guest) forgetDropped() {
 			continue
 		}
 		g.killStrays(g.instance(c.name))
-		if err := os.RemoveAll(string(c.dir)); err != nil {
+		err := os.RemoveAll(string(c.dir))
+		if err != nil {
 			g.log.Warn("directory of a dropped component not removed", "guest", g.id, "component", c.name, "error", err)
 		}
+		c.discarded(err)
 	}
 	g.components = kept
 }

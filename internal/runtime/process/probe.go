@@ -29,6 +29,9 @@ type prober struct {
 	ready  bool // what was last reported
 	after  func(time.Duration) <-chan time.Time
 	report func(ready bool)
+	// data is looked at with each probe; lost is called when it is gone.
+	data *dataWatch
+	lost func()
 
 	material []byte // what client was made of
 	client   *http.Client
@@ -51,6 +54,7 @@ func (p *prober) run(ctx context.Context) {
 				p.report(true)
 			}
 			wasReady, p.ready = true, true
+			p.data.note()
 		case wasReady:
 			failures++
 			interval = p.timing.probeFailing
@@ -58,6 +62,9 @@ func (p *prober) run(ctx context.Context) {
 				p.report(false)
 				p.ready = false
 			}
+		}
+		if p.data.gone() {
+			p.lost()
 		}
 		select {
 		case <-ctx.Done():

@@ -74,6 +74,27 @@ func (s *Supervisor) delete(ctx context.Context, id string) error {
 	}
 }
 
+func (s *Supervisor) discard(ctx context.Context, id, component string) error {
+	g := s.find(id)
+	if g == nil {
+		return fmt.Errorf("there is no guest %q here whose component %q could be discarded", id, component)
+	}
+	answer := make(chan error, 1)
+	if err := g.do(ctx, func(g *guest) { g.discard(component, answer) }); err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.life.Done():
+		return errEnding
+	case <-g.ended:
+		return errGone
+	}
+}
+
 // hold puts exactly these drills in force.
 func (s *Supervisor) hold(ctx context.Context, drills []v1alpha1.Drill) error {
 	for _, d := range drills {

@@ -60,6 +60,9 @@ func (s *Supervisor) routes() http.Handler {
 		}
 		return s.addresses.reserve(r.PathValue("id"), names, s.log)
 	})
+	handle("POST /guests/{id}/components/{component}/discard", func(r *http.Request) (any, error) {
+		return nil, s.discard(r.Context(), r.PathValue("id"), r.PathValue("component"))
+	})
 	handle("PUT /drills", func(r *http.Request) (any, error) {
 		var drills []v1alpha1.Drill
 		if err := decode(r, &drills); err != nil {

@@ -74,8 +74,8 @@ func checkComponent(c *controlplane.Component, earlier map[string]bool) error {
 }
 
 // specHash tells whether a running process is still the one that is wanted. Live files, probes,
-// sizes and the order of starts are left out: they change without a restart. Changing what goes in
-// here restarts every process of every guest at the next upgrade of Myriad.
+// sizes, the order of starts and the first arguments are left out: they change without a restart.
+// Changing what goes in here restarts every process of every guest at the next upgrade of Myriad.
 func specHash(c *controlplane.Component) string {
 	type file struct {
 		Path    string
@@ -108,7 +108,7 @@ func expander(dir componentDir) *strings.Replacer {
 // commandLine is the component's arguments and environment as the process gets them.
 func commandLine(c *controlplane.Component, dir componentDir, instance string) (args, env []string) {
 	expand := expander(dir)
-	for _, arg := range c.Args {
+	for _, arg := range slices.Concat(c.Args, c.FirstArgs) {
 		args = append(args, expand.Replace(arg))
 	}
 	env = []string{"PATH=" + searchPath, "HOME=" + dir.data(), "TMPDIR=" + dir.scratch()}

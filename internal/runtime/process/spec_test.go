@@ -30,15 +30,16 @@ func TestSpecHashIsForever(t *testing.T) {
 	}
 	c.Files[0], c.Files[1] = c.Files[1], c.Files[0]
 	c.Files[2].Content, c.Zone, c.StopSeconds, c.Probe = []byte("x"), "a", 3, &controlplane.Probe{}
+	c.FirstArgs = []string{"--initial-cluster-state=new"}
 	if got := specHash(&c); got != want {
 		t.Errorf("specHash() with changes that need no restart: want %s, got %s", want, got)
 	}
 }
 
 func TestCommandLine(t *testing.T) {
-	c := controlplane.Component{Args: []string{"--dir=$(DATA_DIR)/x", "--ca=$(CONFIG_DIR)/ca"}, Env: []string{"K=$(CONFIG_DIR)/k"}}
+	c := controlplane.Component{Args: []string{"--dir=$(DATA_DIR)/x", "--ca=$(CONFIG_DIR)/ca"}, FirstArgs: []string{"--first=$(DATA_DIR)"}, Env: []string{"K=$(CONFIG_DIR)/k"}}
 	args, env := commandLine(&c, "/d", "/r/g/x")
-	if diff := cmp.Diff([]string{"--dir=/d/data/x", "--ca=/d/config/ca"}, args); diff != "" {
+	if diff := cmp.Diff([]string{"--dir=/d/data/x", "--ca=/d/config/ca", "--first=/d/data"}, args); diff != "" {
 		t.Errorf("arguments: -want +got:\n%s", diff)
 	}
 	want := []string{"PATH=" + searchPath, "HOME=/d/data", "TMPDIR=/d/tmp", "K=/d/config/k", "MYRIAD_INSTANCE=/r/g/x", "MYRIAD_SPEC=" + specHash(&c)}

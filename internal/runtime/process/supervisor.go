@@ -105,7 +105,8 @@ func NewSupervisor(o Options) (*Supervisor, error) {
 	return &Supervisor{
 		host: host{
 			programs: o.Programs, clock: o.Clock, log: o.Log, timing: defaultTiming,
-			pacer: newPacer(o.SlotsDir, o.Slots, o.Clock, o.Log), changes: &changes{}, write: writeAtomically,
+			pacer: newPacer(o.SlotsDir, o.Slots, o.Clock, o.Log), changes: &changes{},
+			write: writeAtomically, removeAll: os.RemoveAll,
 		},
 		options: o,
 		guests:  map[string]*guest{},

@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -131,6 +132,7 @@ func TestApplyChanges(t *testing.T) {
 		"Same":    {"the same manifest does nothing", func(*controlplane.Component) {}, false},
 		"Live":    {"live files are read by the program itself", func(c *controlplane.Component) { c.Files[0].Content = []byte("new $(DATA_DIR)") }, false},
 		"Stop":    {"how it stops does not matter while it runs", func(c *controlplane.Component) { c.StopSeconds++ }, false},
+		"First":   {"first arguments are for the next start", func(c *controlplane.Component) { c.FirstArgs = []string{"x"} }, false},
 		"File":    {"other files are read at the start", func(c *controlplane.Component) { c.Files[1].Content = []byte("new") }, true},
 		"Args":    {"arguments are read at the start", func(c *controlplane.Component) { c.Args = append(c.Args, "x") }, true},
 		"Env":     {"so is the environment", func(c *controlplane.Component) { c.Env = []string{"A=b"} }, true},
@@ -172,6 +174,27 @@ func TestApplyChanges(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestFirstArgs(t *testing.T) {
+	b := newBench(t)
+	m := manifest(server(t, "x", "a"))
+	m.Components[0].FirstArgs = []string{"old"}
+	b.apply(m)
+	before := b.ready("g")
+	m.Components[0].FirstArgs = []string{"new", "$(DATA_DIR)"}
+	b.apply(m)
+	b.restart() // what is to be true from the next start on is on disk
+	if after := b.ready("g"); !slices.Equal(before, after) {
+		t.Errorf("new first arguments restarted something: %v became %v", before, after)
+	}
+	if err := syscall.Kill(before[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the next start has them", func() bool {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", b.component("g", "x").PID))
+		return err == nil && strings.HasSuffix(string(line), "\x00new\x00"+b.path("g", "x", "data")+"\x00")
+	})
 }
 
 func TestRollInOrder(t *testing.T) {
