@@ -55,6 +55,10 @@ type Options struct {
 	Kubeconfig string
 	// Runtime of the cell.
 	Runtime Runtime
+	// AnyAddress says that the runtime's addresses only lead to components (controlplane.Input).
+	AnyAddress bool
+	// Snapshots is the URL of the store of etcd's snapshots; empty for none.
+	Snapshots string
 	// Versions of Kubernetes that the cell can run; nil for none.
 	Versions func() ([]string, error)
 	// Version of Myriad that the agent reports.

@@ -45,7 +45,7 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) *agent
 	a := &agent{hub: connection, orders: store, reports: reports.NewQueue(connection, o.Clock, o.Log)}
 	identities := identity.NewStore(filepath.Join(o.Dir, "identities"), o.Clock)
 	a.guests = guest.New(guest.Options{
-		Runtime: o.Runtime, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
+		Runtime: o.Runtime, AnyAddress: o.AnyAddress, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
 		Certificates: certificates.NewStore(filepath.Join(o.Dir, "certificates"), o.LeafLifetime, o.Clock),
 		Bootstrap:    bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock),
 		Clock:        o.Clock, Log: o.Log,

@@ -127,7 +127,8 @@ func (r *Reconciler) reserve(ctx context.Context, s *scope) outcome {
 // render turns the order into a manifest.
 func (r *Reconciler) render(_ context.Context, s *scope) outcome {
 	manifest, err := controlplane.Render(controlplane.Input{
-		Order: *s.facts.Order, Profile: controlplane.Guest, Hosts: s.record.hosts, Frozen: frozen(s.facts.Order),
+		Order: *s.facts.Order, Profile: controlplane.Guest, Hosts: s.record.hosts, AnyAddress: r.AnyAddress,
+		Frozen: frozen(s.facts.Order),
 	})
 	if err != nil {
 		return failed(v1alpha1.ReasonInvalidOrder, fmt.Errorf("render the order: %w", err))

@@ -82,7 +82,9 @@ type Bootstrap interface {
 
 // Options of a Reconciler.
 type Options struct {
-	Runtime      Runtime
+	Runtime Runtime
+	// AnyAddress: the runtime's addresses only lead to components, which listen on all of theirs.
+	AnyAddress   bool
 	Hub          Hub
 	Orders       Orders
 	Identities   Identities
