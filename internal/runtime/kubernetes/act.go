@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -112,7 +113,20 @@ func (g *guest) shared(ctx context.Context, b *build) error {
 
 func isWorkload(k key) bool { return k.kind.Group == "apps" }
 
+const (
+	// secretsEvery is how often a Secret is put in place again that nobody is known to have changed:
+	// Secrets are written and never read, so that nothing tells when one is deleted.
+	secretsEvery = 2 * time.Minute
+	// secretsSoon is how often that is done while the component that needs it is not ready.
+	secretsSoon = 5 * time.Second
+)
+
+// isSettled tells whether an object need not be applied.
 func (g *guest) isSettled(s *scope, k key, hash string) bool {
+	if k.kind.Kind == secretKind {
+		last, known := g.written[k]
+		return known && last.hash == hash && g.Clock.Since(last.at) < s.secretsAfter(k.name)
+	}
 	var last *written
 	if w, ok := g.written[k]; ok {
 		last = &w
@@ -271,7 +285,7 @@ func (g *guest) resize(ctx context.Context, s *scope, v *roll.Component, pod *co
 		m := g.memory(v.Name)
 		m.fixed, m.fixedWhy = pod.UID, err.Error()
 		g.Log.Info("a pod cannot be resized in place; it is restarted in its turn", "guest", g.id, "component", v.Name, "error", err)
-		s.after = lookAgain
+		s.wakeIn(time.Millisecond)
 		return nil
 	}
 	return fmt.Errorf("resize pod %s: %w", pod.Name, err)
@@ -281,7 +295,7 @@ func (g *guest) resize(ctx context.Context, s *scope, v *roll.Component, pod *co
 func (g *guest) remove(ctx context.Context, s *scope, component string) error {
 	var problems []error
 	for k := range s.state.objects {
-		if k.name == component && (isWorkload(k) || k.kind.Kind == "Secret" || k.kind.Kind == "Service") {
+		if k.name == component && (isWorkload(k) || k.kind.Kind == "Service") {
 			object := metadata(k.kind)
 			object.SetNamespace(objects.NamespaceName(g.id))
 			object.SetName(k.name)
@@ -289,6 +303,10 @@ func (g *guest) remove(ctx context.Context, s *scope, component string) error {
 			delete(g.written, k)
 		}
 	}
+	secret := metadata(corev1.SchemeGroupVersion.WithKind(secretKind))
+	secret.SetNamespace(objects.NamespaceName(g.id))
+	secret.SetName(component)
+	problems = append(problems, g.deleteObject(ctx, secret))
 	if claim := s.state.claims[objects.ClaimName(component)]; claim != nil {
 		problems = append(problems, g.deleteObject(ctx, claim))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +23,7 @@ type written struct {
 	hash      string // of what was applied
 	footprint string // of the object that came of it
 	version   uint64 // of that object
+	at        time.Time
 }
 
 // held is an object in the cache, as far as applying it is concerned.
@@ -71,6 +73,7 @@ func (r *Runtime) apply(ctx context.Context, d draft) (written, error) {
 	}
 	return written{
 		hash: d.hash, footprint: footprintOf(u.GetManagedFields()).hash, version: versionOf(u.GetResourceVersion()),
+		at: r.Clock.Now(),
 	}, nil
 }
 

@@ -22,11 +22,11 @@ import (
 var scheme = clientgoscheme.Scheme
 
 // watchedMetadata are the kinds of which only the metadata is held: what is in them is never read, and
-// their managed fields tell whether somebody else has changed it.
+// their managed fields tell whether somebody else has changed it. Secrets are not among them: who may
+// watch those of guests may read those of everybody.
 var watchedMetadata = []schema.GroupVersionKind{
 	corev1.SchemeGroupVersion.WithKind("Namespace"),
 	corev1.SchemeGroupVersion.WithKind("Service"),
-	corev1.SchemeGroupVersion.WithKind("Secret"),
 	corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
 	networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"),
 	policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
 )
 
 const (
@@ -76,45 +77,35 @@ func isForeign(err error) bool {
 }
 
 // deleteOnce asks for the deletion of what there is, and returns what is still there. The namespace goes
-// last: as long as it has pods, its controller looks only every few seconds, and while it is there a
-// new agent knows what to go on with.
+// first: from then on nothing can be made in it, and its controller waits for 5 s before it looks
+// (namespaceDeletionGracePeriod), while a pod that it finds then costs half of that pod's own grace.
 func (r *Runtime) deleteOnce(ctx context.Context, id string) ([]string, error) {
 	namespace, err := r.namespace(ctx, id)
-	if err != nil || namespace == nil {
+	if err != nil {
 		return nil, err
 	}
-	name := namespace.GetName()
-	if err := r.deleteWorkloads(ctx, name); err != nil {
-		return []string{"namespace " + name}, err
-	}
-	pods, err := r.deletePods(ctx, name)
-	if err != nil {
-		return []string{"pods"}, err
-	}
-	volumes, err := r.deleteVolumes(ctx, name)
-	if err != nil {
-		return append(pods, "volumes"), err
-	}
-	if left := append(pods, volumes...); len(left) > 0 {
-		return left, nil
-	}
-	left := []string{"namespace " + name}
-	if namespace.GetDeletionTimestamp() != nil {
-		return append(left, namespaceTrouble(namespace)...), nil
-	}
-	uid := namespace.GetUID()
-	return left, r.deleteObject(ctx, namespace, client.Preconditions{UID: &uid})
-}
-
-func (r *Runtime) deleteWorkloads(ctx context.Context, namespace string) error {
-	for _, kind := range []client.Object{&appsv1.StatefulSet{}, &appsv1.ReplicaSet{}} {
-		err := r.client.DeleteAllOf(ctx, kind, client.InNamespace(namespace),
-			client.PropagationPolicy("Background"))
-		if err != nil {
-			return fmt.Errorf("delete workloads: %w", err)
+	name := objects.NamespaceName(id)
+	var left []string
+	if namespace != nil {
+		left = append(left, "namespace "+name)
+		if namespace.GetDeletionTimestamp() == nil {
+			uid := namespace.GetUID()
+			if err := r.deleteObject(ctx, namespace, client.Preconditions{UID: &uid}); err != nil {
+				return left, err
+			}
 		}
+		pods, err := r.deletePods(ctx, name)
+		if err != nil {
+			return left, err
+		}
+		claims, err := r.deleteClaims(ctx, name)
+		if err != nil {
+			return left, err
+		}
+		left = append(append(append(left, pods...), claims...), namespaceTrouble(namespace)...)
 	}
-	return nil
+	volumes, err := r.volumesOf(ctx, name)
+	return append(left, volumes...), err
 }
 
 // deletePods kills pods. Those whose node does not answer go at once: nobody there would say that they
@@ -157,9 +148,7 @@ func (r *Runtime) answers(ctx context.Context, name string) bool {
 	return r.cache.Get(ctx, client.ObjectKey{Name: name}, &node) == nil && nodeReady(&node)
 }
 
-// deleteVolumes deletes claims, and waits for their volumes. Volumes that their class keeps (Retain) are
-// somebody's decision and are not waited for.
-func (r *Runtime) deleteVolumes(ctx context.Context, namespace string) ([]string, error) {
+func (r *Runtime) deleteClaims(ctx context.Context, namespace string) ([]string, error) {
 	var claims corev1.PersistentVolumeClaimList
 	if err := r.client.List(ctx, &claims, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list volume claims: %w", err)
@@ -174,23 +163,28 @@ func (r *Runtime) deleteVolumes(ctx context.Context, namespace string) ([]string
 			}
 		}
 	}
-	if len(left) > 0 {
-		return left, nil
-	}
+	return left, nil
+}
+
+// volumesOf are the volumes of a namespace's claims. Those that their class keeps (Retain) are somebody's
+// decision and are not waited for.
+func (r *Runtime) volumesOf(ctx context.Context, namespace string) ([]string, error) {
 	var volumes corev1.PersistentVolumeList
 	if err := r.client.List(ctx, &volumes); err != nil {
 		return nil, fmt.Errorf("list volumes: %w", err)
 	}
+	var left []string
 	for i := range volumes.Items {
 		volume := &volumes.Items[i]
 		claim := volume.Spec.ClaimRef
-		if claim != nil && claim.Namespace == namespace && volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
-			what := fmt.Sprintf("volume %s (%s)", volume.Name, volume.Status.Phase)
-			if volume.Status.Message != "" {
-				what += ": " + volume.Status.Message
-			}
-			left = append(left, what)
+		if claim == nil || claim.Namespace != namespace || volume.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+			continue
 		}
+		what := fmt.Sprintf("volume %s (%s)", volume.Name, volume.Status.Phase)
+		if volume.Status.Message != "" {
+			what += ": " + volume.Status.Message
+		}
+		left = append(left, what)
 	}
 	return left, nil
 }

@@ -50,10 +50,7 @@ func (g *guest) ask(ctx context.Context, s *scope, v *roll.Component, m *memory)
 		m.askedAt = now
 		m.events = g.warning(ctx, s, v)
 	}
-	wake := m.askedAt.Add(askAgain).Sub(now)
-	if s.after == 0 || wake < s.after {
-		s.after = max(wake, time.Millisecond)
-	}
+	s.wakeIn(m.askedAt.Add(askAgain).Sub(now))
 	return m.events
 }
 

@@ -72,6 +72,26 @@ type scope struct {
 	after    time.Duration
 }
 
+// secretKind is the kind of the objects that hold components' files.
+const secretKind = "Secret"
+
+// secretsAfter is how old the last write of a component's Secret may be.
+func (s *scope) secretsAfter(component string) time.Duration {
+	for i := range s.view.Components {
+		if c := &s.view.Components[i]; c.Name == component && c.Workload != nil && c.Workload.Replicas > 0 && (c.Pod == nil || !c.Pod.Ready) {
+			return secretsSoon
+		}
+	}
+	return secretsEvery
+}
+
+// wakeIn has the guest looked at again no later than after a time.
+func (s *scope) wakeIn(after time.Duration) {
+	if after = max(after, time.Millisecond); s.after == 0 || after < s.after {
+		s.after = after
+	}
+}
+
 // reconcile looks at a guest once and returns when to look again; 0 for when something changes. Its
 // steps are
 //
@@ -97,6 +117,9 @@ func (g *guest) reconcile(ctx context.Context) (time.Duration, error) {
 	g.pace(ctx, s)
 	err = g.carryOut(ctx, s)
 	g.explain(ctx, s)
+	for i := range s.view.Components {
+		s.wakeIn(s.secretsAfter(s.view.Components[i].Name))
+	}
 	g.publish(s, err)
 	return s.after, err
 }
@@ -197,7 +220,7 @@ func (g *guest) pace(ctx context.Context, s *scope) {
 		g.unpaced = true
 		g.release(g.id)
 	case s.view.Slot:
-		s.after = max(time.Millisecond, s.view.SlotUntil.Sub(g.Clock.Now()))
+		s.wakeIn(s.view.SlotUntil.Sub(g.Clock.Now()))
 	}
 }
 

@@ -80,7 +80,7 @@ func (l *lease) run(ctx context.Context) {
 func (l *lease) prepare(ctx context.Context) error {
 	name := objects.SystemNamespace
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: name, Labels: map[string]string{objects.LabelManagedBy: objects.ManagedBy},
+		Name: name, Labels: map[string]string{objects.LabelManagedBy: objects.ManagedBy, "pod-security.kubernetes.io/enforce": "restricted"},
 	}}
 	err := l.runtime.client.Create(ctx, namespace, owner)
 	if err == nil || apierrors.IsAlreadyExists(err) {

@@ -160,7 +160,7 @@ func (s *state) components() []string {
 		add(name)
 	}
 	for k := range s.objects {
-		if k.kind.Kind == "Secret" || k.kind.Kind == "Service" {
+		if k.kind.Kind == "Service" {
 			add(k.name)
 		}
 	}

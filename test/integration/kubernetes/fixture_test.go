@@ -50,6 +50,9 @@ func newFixture(t *testing.T, change ...func(*kubernetes.Options)) *fixture {
 	}
 	f.Runtime, _ = f.start(change...)
 	f.eventually("hold the Lease", func() error { return f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "none", Mode: v1alpha1.DrillKill}}) })
+	if err := f.Hold(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/myriad-fleet/myriad/internal/distribution"
+	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
 )
 
 // defaultDistro is where 'make distro' puts the programs, seen from this directory.
@@ -24,7 +26,7 @@ const defaultDistro = "../../../out/distro"
 
 // cluster is the cell's cluster of all tests in this package. Tests keep apart by cells of their own.
 var cluster struct {
-	config *rest.Config
+	config *rest.Config // of an agent
 	nodes  *nodes
 }
 
@@ -56,14 +58,32 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer stop()
-	cluster.config = rest.CopyConfig(environment.Config)
-	cluster.config.QPS, cluster.config.Burst = 500, 1000
+	operator := rest.CopyConfig(environment.Config)
+	operator.QPS, operator.Burst = 500, 1000
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if cluster.nodes, err = startNodes(ctx, cluster.config); err != nil {
+	if cluster.nodes, err = startNodes(ctx, operator); err != nil {
+		return 1, err
+	}
+	if cluster.config, err = confine(ctx, environment); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// confine gives the agent the rights that docs/security.md lists, and no more.
+func confine(ctx context.Context, environment *envtest.Environment) (*rest.Config, error) {
+	const user = "myriad-agent-under-test"
+	for _, object := range objects.Access(user) {
+		if err := cluster.nodes.api.Apply(ctx, object, client.FieldOwner("test"), client.ForceOwnership); err != nil {
+			return nil, fmt.Errorf("give the agent its rights: %w", err)
+		}
+	}
+	agent, err := environment.AddUser(envtest.User{Name: user}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return agent.Config(), nil
 }
 
 func startServer(set *distribution.Set) (*envtest.Environment, error) {

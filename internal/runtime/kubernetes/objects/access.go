@@ -33,7 +33,9 @@ func Rules() []Rule {
 	return []Rule{
 		{[]string{""}, []string{"namespaces"}, all, nil, "A guest's namespace is made with it and deleted for its tombstone."},
 		{[]string{""}, []string{"nodes"}, read, nil, "Capacity and zones are the nodes'."},
-		{[]string{"storage.k8s.io"}, []string{"storageclasses"}, read, nil, "A cell without storage for etcd says so; volumes grow where their class allows it."},
+		{[]string{"storage.k8s.io"}, []string{"storageclasses", "csinodes"}, read, nil, "A cell without storage for etcd says so; how many volumes a node can have counts for capacity."},
+		{[]string{"storage.k8s.io"}, []string{"csinodes"}, []string{"list"}, nil, "They say how many volumes a node can have attached."},
+		{[]string{""}, []string{"persistentvolumes"}, []string{"list"}, nil, "A guest is deleted when its volumes are gone."},
 		{[]string{"scheduling.k8s.io"}, []string{"priorityclasses"}, apply, priorityNames(), "Guests' pods name them."},
 		{[]string{""}, []string{"pods"}, with(read, "delete"), nil, "Pods of everybody count against capacity; those of guests are deleted to restart them."},
 		{[]string{""}, []string{"pods/resize"}, []string{"patch"}, nil, "CPU and memory change while a component runs."},
@@ -41,6 +43,7 @@ func Rules() []Rule {
 		{[]string{""}, []string{"services", "serviceaccounts"}, all, nil, "Each component has a Service."},
 		{[]string{""}, []string{"secrets"}, with(apply, "delete"), nil, "Components' files. They are written and never read."},
 		{[]string{""}, []string{"persistentvolumeclaims"}, with(read, "patch", "delete"), nil, "Volumes grow, and one that was lost is thrown away."},
+		{[]string{""}, []string{"persistentvolumes"}, []string{"get", "list"}, nil, "A guest is deleted when its volumes are."},
 		{[]string{"apps"}, []string{"statefulsets", "replicasets"}, all, nil, "They run the components."},
 		{[]string{"networking.k8s.io"}, []string{"networkpolicies"}, all, nil, "They open the paths that exist."},
 		{[]string{"policy"}, []string{"poddisruptionbudgets"}, all, nil, "They order the draining of nodes."},
