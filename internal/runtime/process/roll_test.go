@@ -254,8 +254,8 @@ func (s *simulation) check(t *rapid.T, p *plan) {
 			other := &s.view.components[j]
 			switch {
 			case !other.wanted || other.drill != "":
-			case c.member && slices.Contains(other.after, c.name) && other.alive:
-				t.Fatalf("%s ends while %s runs", c.name, other.name)
+			case c.member && slices.Contains(other.after, c.name) && (other.alive || p.steps[j].action == start):
+				t.Fatalf("%s ends while %s runs or starts", c.name, other.name)
 			case c.member && other.member && other != c && !other.serves():
 				t.Fatalf("%s ends while %s does not serve", c.name, other.name)
 			case !c.member && s.works(c) && zoneOf(other) != zone && s.rolled[other.name] && s.view.now.Before(s.view.rollUntil):
