@@ -34,8 +34,6 @@ func Rules() []Rule {
 		{[]string{""}, []string{"namespaces"}, all, nil, "A guest's namespace is made with it and deleted for its tombstone."},
 		{[]string{""}, []string{"nodes"}, read, nil, "Capacity and zones are the nodes'."},
 		{[]string{"storage.k8s.io"}, []string{"storageclasses", "csinodes"}, read, nil, "A cell without storage for etcd says so; how many volumes a node can have counts for capacity."},
-		{[]string{"storage.k8s.io"}, []string{"csinodes"}, []string{"list"}, nil, "They say how many volumes a node can have attached."},
-		{[]string{""}, []string{"persistentvolumes"}, []string{"list"}, nil, "A guest is deleted when its volumes are gone."},
 		{[]string{"scheduling.k8s.io"}, []string{"priorityclasses"}, apply, priorityNames(), "Guests' pods name them."},
 		{[]string{""}, []string{"pods"}, with(read, "delete"), nil, "Pods of everybody count against capacity; those of guests are deleted to restart them."},
 		{[]string{""}, []string{"pods/resize"}, []string{"patch"}, nil, "CPU and memory change while a component runs."},
