@@ -87,7 +87,8 @@ func (g *Guest) undrain(c, member *Component) Step {
 }
 
 // leaderInTurn is the controller manager or scheduler to restart: after every etcd member and API server
-// is up to date, and one at a time. One that is not ready goes first, and waits for no other.
+// is up to date and ready, and one at a time. One that is not ready goes first, and waits for no other
+// to be ready.
 func (g *Guest) leaderInTurn() *Component {
 	var next *Component
 	blocked := false
@@ -98,6 +99,7 @@ func (g *Guest) leaderInTurn() *Component {
 			if c.stale() || c.drained() {
 				return nil
 			}
+			blocked = blocked || c.active() && !c.ok() && !c.nodeAway()
 		case !c.active() || c.nodeAway():
 		case c.outdated():
 			if next == nil || next.Pod.Ready && !c.Pod.Ready {
