@@ -6,10 +6,10 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
@@ -38,18 +38,6 @@ type Runtime interface {
 	Capacity(ctx context.Context) (runtime.Capacity, error)
 }
 
-// Watcher is a Runtime that tells of changes of its capacity, by nodes that come and go. What it sends
-// may stand for several.
-type Watcher interface {
-	Changed() <-chan struct{}
-}
-
-// Judge is a Runtime that can tell whether control planes can be run in the cell: by the condition
-// RuntimeReady, whose transition time it need not know, or nil when it has nothing to say.
-type Judge interface {
-	Fitness(ctx context.Context) (*metav1.Condition, error)
-}
-
 // Orders are the orders on disk.
 type Orders interface {
 	IDs() []string
@@ -59,7 +47,7 @@ type Orders interface {
 // Options of a Reporter.
 type Options struct {
 	Hub Hub
-	// Runtime may also be a Watcher and a Judge.
+	// Runtime may also be a Watcher, a Judge and Zoned.
 	Runtime Runtime
 	Orders  Orders
 	// Versions of Kubernetes that the cell can run.
@@ -82,6 +70,9 @@ type Reporter struct {
 	changed chan struct{}
 	since   map[string]metav1.Time // when each orphan was first missed
 	failing map[string]bool        // by what was logged, until it works again
+
+	mu      sync.Mutex
+	verdict *verdict // the runtime's last one; nil before the first
 }
 
 // New makes a Reporter; Run makes it report.
@@ -100,8 +91,13 @@ func (r *Reporter) Changed() {
 // Run reports until the context ends: at once when something changed, but not more than once a
 // second.
 func (r *Reporter) Run(ctx context.Context) {
+	var others sync.WaitGroup
+	defer others.Wait()
 	if watcher, ok := r.Runtime.(Watcher); ok {
-		go r.follow(ctx, watcher.Changed())
+		others.Go(func() { r.follow(ctx, watcher.Changed()) })
+	}
+	if judge, ok := r.Runtime.(Judge); ok {
+		others.Go(func() { r.judge(ctx, judge) })
 	}
 	for {
 		again := lookAgain
@@ -111,21 +107,6 @@ func (r *Reporter) Run(ctx context.Context) {
 		}
 		if !r.wait(ctx, nil, pause) || !r.wait(ctx, r.changed, again) {
 			return
-		}
-	}
-}
-
-// follow has the cell reported on when its capacity changes.
-func (r *Reporter) follow(ctx context.Context, capacity <-chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case _, open := <-capacity:
-			if !open {
-				return
-			}
-			r.Changed()
 		}
 	}
 }
@@ -158,6 +139,7 @@ func (r *Reporter) Report(ctx context.Context) error {
 func (r *Reporter) status(ctx context.Context, cell *v1alpha1.Cell) v1alpha1.CellStatus {
 	status := *cell.Status.DeepCopy()
 	status.AgentVersion, status.CertificateRequest = r.AgentVersion, r.Request()
+	r.tellZones(cell)
 	if capacity, err := r.Runtime.Capacity(ctx); r.worked("the cell's capacity", err) {
 		status.Zones = capacity
 	}
@@ -168,34 +150,11 @@ func (r *Reporter) status(ctx context.Context, cell *v1alpha1.Cell) v1alpha1.Cel
 		status.Drills = drills
 	}
 	status.Guests, status.Orphans = r.guests(cell)
-	status.Conditions = r.conditions(ctx, cell)
+	status.Conditions = r.conditions(cell)
 	if r.RoundTrips != nil {
 		status.RoundTrips = roundtrip.Settle(cell.Spec.Zones, cell.Status.RoundTrips, r.RoundTrips())
 	}
 	return status
-}
-
-// conditions of the cell with what its runtime says of RuntimeReady.
-func (r *Reporter) conditions(ctx context.Context, cell *v1alpha1.Cell) []metav1.Condition {
-	conditions := cell.DeepCopy().Status.Conditions
-	judge, ok := r.Runtime.(Judge)
-	if !ok {
-		return conditions
-	}
-	fitness, err := judge.Fitness(ctx)
-	switch {
-	case !r.worked("whether the cell can run control planes", err):
-	case fitness == nil:
-		meta.RemoveStatusCondition(&conditions, v1alpha1.ConditionRuntimeReady)
-	default:
-		said := *fitness
-		said.Type, said.ObservedGeneration = v1alpha1.ConditionRuntimeReady, cell.Generation
-		if said.LastTransitionTime.IsZero() {
-			said.LastTransitionTime = metav1.NewTime(r.Clock.Now()).Rfc3339Copy()
-		}
-		meta.SetStatusCondition(&conditions, said)
-	}
-	return conditions
 }
 
 // guests counts the guests and lists the orphans: those that the hub is known to have no order for.

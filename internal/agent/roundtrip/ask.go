@@ -40,7 +40,7 @@ func (m *Measurer) readGuest(ctx context.Context, g guest) []roundtrip.Reading {
 		m.Log.Debug("a guest's etcd cannot be asked for round-trip times", "guest", g.id, "error", err)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, m.patience)
 	defer cancel()
 	readings := make([]roundtrip.Reading, len(g.zones))
 	var all sync.WaitGroup
@@ -100,7 +100,7 @@ func readPage(ctx context.Context, client *http.Client, host string) (roundtrip.
 // connect to an API server and hang up: opening a connection takes one round trip. A Service's address
 // is translated by the kernel, so that the answer comes from the pod's node.
 func (m *Measurer) connect(ctx context.Context, host string) (time.Duration, error) {
-	dialer := net.Dialer{Timeout: patience}
+	dialer := net.Dialer{Timeout: m.patience}
 	begun := m.Clock.Now()
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(controlplane.APIServerPort)))
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 const (
 	// period between two rounds: etcd's members observe a round trip every 30 s.
 	period = time.Minute
-	// patience with one member or one connection.
-	patience = 3 * time.Second
+	// defaultPatience with one guest or one connection.
+	defaultPatience = 3 * time.Second
 	// atOnce bounds how many members and API servers are asked at the same time.
 	atOnce = 8
 	// probesPerZone are the connections to each zone in a round, to as many guests at most.
@@ -63,6 +63,7 @@ type Options struct {
 // Measurer measures in one cell.
 type Measurer struct {
 	Options
+	patience time.Duration
 
 	mu       sync.Mutex
 	measured []v1alpha1.RoundTrip
@@ -75,7 +76,10 @@ type Measurer struct {
 
 // New makes a Measurer; Run makes it measure.
 func New(options Options) *Measurer {
-	return &Measurer{Options: options, window: &roundtrip.Window{}, probes: roundtrip.Probes{}, answered: map[string]bool{}}
+	return &Measurer{
+		Options: options, patience: defaultPatience,
+		window: &roundtrip.Window{}, probes: roundtrip.Probes{}, answered: map[string]bool{},
+	}
 }
 
 // RoundTrips are those measured in the last ten minutes.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/internal/runtime"
@@ -20,6 +22,9 @@ import (
 // annotationDefaultClass marks the StorageClass of claims that name none
 // (https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass).
 const annotationDefaultClass = "storageclass.kubernetes.io/is-default-class"
+
+// fitnessTimeout bounds each question to the cell's API server of whether it can be used.
+const fitnessTimeout = 10 * time.Second
 
 // tolerations of guests' pods, which stay on nodes that fail: such nodes count as long as they are ready.
 var tolerations []corev1.Toleration
@@ -51,10 +56,20 @@ func (r *Runtime) Capacity(ctx context.Context) (runtime.Capacity, error) {
 	return nodes.Capacity(in), nil
 }
 
+// UseZones tells the zones of the Cell (spec.zones), instead of Options.Zones.
+func (r *Runtime) UseZones(zones []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Zones = slices.Clone(zones)
+}
+
 // zones of the cell: as it is told, else those of its nodes.
 func (r *Runtime) zones(list []corev1.Node) []string {
-	if len(r.Zones) > 0 {
-		return r.Zones
+	r.mu.Lock()
+	told := r.Zones
+	r.mu.Unlock()
+	if len(told) > 0 {
+		return told
 	}
 	var zones []string
 	for i := range list {
@@ -98,7 +113,9 @@ func (r *Runtime) volumes(ctx context.Context, in *nodes.Inventory) error {
 // Fitness judges whether control planes can be run in the cell.
 func (r *Runtime) Fitness(ctx context.Context) (*metav1.Condition, error) {
 	facts := nodes.Facts{StorageClass: r.Cell.StorageClass}
-	asker, err := discovery.NewDiscoveryClientForConfig(r.Config)
+	config := rest.CopyConfig(r.Config)
+	config.Timeout = fitnessTimeout // discovery takes no context for it
+	asker, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, r.wrap("make a discovery client", err)
 	}
@@ -110,6 +127,9 @@ func (r *Runtime) Fitness(ctx context.Context) (*metav1.Condition, error) {
 	}
 	facts.Version = version.GitVersion
 	if err := r.readable(); err != nil {
+		if !apierrors.IsForbidden(err) {
+			return nil, err // it is not known yet
+		}
 		facts.Refused = append(facts.Refused, err.Error())
 		condition := nodes.Fitness(facts)
 		return &condition, nil
