@@ -163,9 +163,15 @@ func (f *fixture) options() agent.Options {
 // start the agent; it is stopped with the test, or by halt.
 func (f *fixture) start() {
 	f.t.Helper()
+	f.run(f.options())
+}
+
+// run an agent that differs from the usual one by its options.
+func (f *fixture) run(options agent.Options) {
+	f.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- agent.Run(ctx, f.options()) }()
+	go func() { ended <- agent.Run(ctx, options) }()
 	f.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
