@@ -5,7 +5,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -54,17 +53,6 @@ func Write(ctx context.Context, set *distribution.Set, dir string) ([]Image, err
 	if err != nil {
 		return nil, fmt.Errorf("plan the lab's images: %w", err)
 	}
-	workplace, err := os.MkdirTemp("", "myriad-pause-")
-	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", Pause, err)
-	}
-	defer os.RemoveAll(workplace)
-	pause := filepath.Join(workplace, "pause")
-	if err := compilePause(ctx, pause); err != nil {
-		return nil, err
-	}
-	bundles = append(bundles, single(Pause, pause))
-
 	var written []Image
 	for _, bundle := range bundles {
 		images, err := bundle.write(ctx, dir)
@@ -73,7 +61,11 @@ func Write(ctx context.Context, set *distribution.Set, dir string) ([]Image, err
 		}
 		written = append(written, images...)
 	}
-	return written, nil
+	pause, err := writePause(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return append(written, pause), nil
 }
 
 // WriteProgram makes an image, like myriad.dev/myriad:dev, whose only program is a static
