@@ -49,8 +49,8 @@ type probe struct {
 
 // Take adds a connection to a zone that took so long to open.
 func (p Probes) Take(now time.Time, zone string, took time.Duration) {
-	series := append(p[zone], probe{at: now, took: took})
-	p[zone] = series[max(0, len(series)-mostProbes):]
+	p[zone] = append(p[zone], probe{at: now, took: took})
+	p[zone] = p[zone][max(0, len(p[zone])-mostProbes):]
 }
 
 // Prune drops what is older than Keep.

@@ -89,7 +89,7 @@ func parse(rest string) (labels map[string]string, value float64, err error) {
 		return nil, 0, fmt.Errorf("%q: want a closing brace", rest)
 	}
 	labels = map[string]string{}
-	for _, pair := range strings.Split(inside, ",") {
+	for pair := range strings.SplitSeq(inside, ",") {
 		name, quoted, _ := strings.Cut(pair, "=")
 		text, err := strconv.Unquote(quoted)
 		if err != nil {

@@ -53,6 +53,7 @@ func (f *fixture) Get(id string) orders.Order            { return f.orders[id] }
 func (f *fixture) Load(id string) (pki.Identity, error)  { return f.identities[id], nil }
 func (f *fixture) addresses(id string) map[string]string { return f.hosts[id] }
 func (f *fixture) Cell() *v1alpha1.Cell                  { return &v1alpha1.Cell{Spec: v1alpha1.CellSpec{Zones: zones}} }
+
 func (f *fixture) round(m *Measurer) []v1alpha1.RoundTrip {
 	m.Round(f.t.Context(), zones)
 	return m.RoundTrips()

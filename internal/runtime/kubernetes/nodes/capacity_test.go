@@ -97,13 +97,19 @@ func TestNodes(t *testing.T) {
 		"Preferred":   {"the scheduler uses it when others are full", taint(corev1.TaintEffectPreferNoSchedule), whole},
 		"ControlZone": {"a zone that the Cell does not have", func(n *corev1.Node) { n.Labels[corev1.LabelTopologyZone] = "z" }, nobody},
 		"NoZone":      {"nobody knows what it fails with", func(n *corev1.Node) { n.Labels = nil }, nobody},
-		"OwnIPAM": {"the network plugin keeps addresses by itself", func(n *corev1.Node) { n.Spec.PodCIDRs = nil },
-			"a: cpu 4 memory 8Gi pods 110 addresses - volumes - nodes 1"},
-		"OldField": {"one network, in the older field", func(n *corev1.Node) { n.Spec.PodCIDRs, n.Spec.PodCIDR = nil, "10.1.0.0/25" },
-			"a: cpu 4 memory 8Gi pods 110 addresses 125 volumes - nodes 1"},
+		"OwnIPAM": {
+			"the network plugin keeps addresses by itself", func(n *corev1.Node) { n.Spec.PodCIDRs = nil },
+			"a: cpu 4 memory 8Gi pods 110 addresses - volumes - nodes 1",
+		},
+		"OldField": {
+			"one network, in the older field", func(n *corev1.Node) { n.Spec.PodCIDRs, n.Spec.PodCIDR = nil, "10.1.0.0/25" },
+			"a: cpu 4 memory 8Gi pods 110 addresses 125 volumes - nodes 1",
+		},
 		"DualStack": {"a pod needs one of each: the smaller decides", func(n *corev1.Node) { n.Spec.PodCIDRs = append(n.Spec.PodCIDRs, "fd00::/64") }, whole},
-		"Tiny": {"less than is reserved is none, not a debt", func(n *corev1.Node) { n.Spec.PodCIDRs = []string{"10.1.0.0/31"} },
-			"a: cpu 4 memory 8Gi pods 110 addresses 0 volumes - nodes 1"},
+		"Tiny": {
+			"less than is reserved is none, not a debt", func(n *corev1.Node) { n.Spec.PodCIDRs = []string{"10.1.0.0/31"} },
+			"a: cpu 4 memory 8Gi pods 110 addresses 0 volumes - nodes 1",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -132,8 +138,10 @@ func TestPods(t *testing.T) {
 		"Failed":   {"and so did one that failed", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, whole},
 		"Waiting":  {"nobody knows where it will be", func(p *corev1.Pod) { p.Spec.NodeName = "" }, whole},
 		"Ending":   {"it has what it has until it is gone", func(p *corev1.Pod) { p.DeletionTimestamp = new(metav1.Now()) }, less},
-		"HostNetwork": {"it has the node's address", func(p *corev1.Pod) { p.Spec.HostNetwork = true },
-			"a: cpu 3 memory 7Gi pods 109 addresses 253 volumes - nodes 1"},
+		"HostNetwork": {
+			"it has the node's address", func(p *corev1.Pod) { p.Spec.HostNetwork = true },
+			"a: cpu 3 memory 7Gi pods 109 addresses 253 volumes - nodes 1",
+		},
 		"Init": {"an init container needs more at the start", func(p *corev1.Pod) {
 			p.Spec.InitContainers = []corev1.Container{{Name: "init", Resources: corev1.ResourceRequirements{Requests: resources("2", "512Mi")}}}
 		}, "a: cpu 2 memory 7Gi pods 109 addresses 252 volumes - nodes 1"},
@@ -143,8 +151,10 @@ func TestPods(t *testing.T) {
 				Resources: corev1.ResourceRequirements{Requests: resources("500m", "1Gi")},
 			}}
 		}, "a: cpu 2500m memory 6Gi pods 109 addresses 252 volumes - nodes 1"},
-		"Overhead": {"a sandbox of its own kernel costs", func(p *corev1.Pod) { p.Spec.Overhead = resources("250m", "128Mi") },
-			"a: cpu 2750m memory 7040Mi pods 109 addresses 252 volumes - nodes 1"},
+		"Overhead": {
+			"a sandbox of its own kernel costs", func(p *corev1.Pod) { p.Spec.Overhead = resources("250m", "128Mi") },
+			"a: cpu 2750m memory 7040Mi pods 109 addresses 252 volumes - nodes 1",
+		},
 		"Growing": {"resized, and the kubelet has not done it yet", func(p *corev1.Pod) {
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", AllocatedResources: resources("1", "1Gi"), Resources: &corev1.ResourceRequirements{Requests: resources("1", "1Gi")}}}
 			p.Spec.Containers[0].Resources.Requests = resources("2", "1Gi")
@@ -155,8 +165,10 @@ func TestPods(t *testing.T) {
 		"WholePod": {"requests of the pod stand for those of its containers", func(p *corev1.Pod) {
 			p.Spec.Resources = &corev1.ResourceRequirements{Requests: resources("2", "2Gi")}
 		}, "a: cpu 2 memory 6Gi pods 109 addresses 252 volumes - nodes 1"},
-		"TooMuch": {"a critical pod may overdraw the node", func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests = resources("9", "9Gi") },
-			"a: cpu 0 memory 0 pods 109 addresses 252 volumes - nodes 1"},
+		"TooMuch": {
+			"a critical pod may overdraw the node", func(p *corev1.Pod) { p.Spec.Containers[0].Resources.Requests = resources("9", "9Gi") },
+			"a: cpu 0 memory 0 pods 109 addresses 252 volumes - nodes 1",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
