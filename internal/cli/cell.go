@@ -18,7 +18,7 @@ func newCell(s *session) *cobra.Command {
 		Aliases: []string{"cells"},
 		Short:   "See and operate the cells that clusters live in",
 	})
-	command.AddCommand(newCellList(s), newCellDescribe(s), newCellCordon(s), newCellUncordon(s), newCellRevoke(s), newCellAdopt(s))
+	command.AddCommand(newCellList(s), newCellDescribe(s), newCellCordon(s), newCellUncordon(s), newCellRevoke(s), newCellAdopt(s), newCellAccess(s))
 	return command
 }
 
