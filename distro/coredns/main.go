@@ -1,6 +1,7 @@
 // Command coredns is upstream CoreDNS with only the plugins that serve the names of a Kubernetes
-// cluster: what the usual Corefile of a cluster names, and bind and log. All of upstream's, which
-// include three clouds' client libraries, are six times as much to compile.
+// cluster: what the usual Corefile of a cluster names, and bind and log. With
+// all of upstream's, which include clients of three clouds, 1409 packages would be compiled
+// instead of 813.
 package main
 
 import (

@@ -7,8 +7,8 @@ const containerdModule = "github.com/containerd/containerd/v2"
 
 // MakeLab makes what the nodes of a lab run available in the directory set: kubelet and kube-proxy
 // of one version of Kubernetes ("v1.36.3"), and the containerd and the CoreDNS that distro/ pins.
-// <set>/lab/<program> leads to each. What was not compiled before, is; all of it takes about six
-// minutes on two cores.
+// <set>/lab/<program> leads to each. What was not compiled before, is; beside the
+// same version of Kubernetes (BuildKubernetes) all of it takes about three minutes on two cores.
 func (b *Builder) MakeLab(ctx context.Context, version, set string) error {
 	containerd, dir, err := b.buildContainerd(ctx)
 	if err != nil {

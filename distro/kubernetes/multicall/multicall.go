@@ -1,5 +1,5 @@
 // Package multicall lets one binary be several programs, so that they share what is linked into
-// them: a third of the disk and of the build time that separate ones need.
+// them, on disk and while building.
 package multicall
 
 import (
