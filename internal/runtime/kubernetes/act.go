@@ -237,7 +237,7 @@ func (g *guest) scale(ctx context.Context, s *scope, v *roll.Component, replicas
 	if err := g.client.Patch(ctx, object, patch, owner); err != nil {
 		return fmt.Errorf("scale %s to %d: %w", w.key, replicas, err)
 	}
-	delete(g.written, w.key)
+	g.written[w.key] = written{} // it is not as it was applied
 	return nil
 }
 

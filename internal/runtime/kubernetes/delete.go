@@ -55,6 +55,7 @@ func (r *Runtime) delete(ctx context.Context, id string) error {
 		g.work.Lock() // what writes now ends first
 		defer g.work.Unlock()
 	}
+	var known []string
 	for {
 		left, err := r.deleteOnce(ctx, id)
 		if err == nil && len(left) == 0 {
@@ -63,9 +64,12 @@ func (r *Runtime) delete(ctx context.Context, id string) error {
 		if isForeign(err) {
 			return err
 		}
+		if err == nil {
+			known = left
+		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(err, fmt.Errorf("still there: %s", strings.Join(left, ", ")))
+			return errors.Join(err, fmt.Errorf("still there: %s", strings.Join(known, ", ")))
 		case <-r.Clock.After(deletePoll):
 		}
 	}

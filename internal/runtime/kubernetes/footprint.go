@@ -27,7 +27,7 @@ const (
 // the same, what we applied is what is there.
 type footprint struct {
 	hash string
-	// disputed: somebody else wrote no earlier than we did.
+	// disputed: somebody else wrote no earlier than we last applied, or we did by another way.
 	disputed bool
 }
 
@@ -52,7 +52,7 @@ func footprintOf(fields []metav1.ManagedFieldsEntry) footprint {
 		switch {
 		case entry.Manager == objects.FieldOwner && entry.Operation == metav1.ManagedFieldsOperationApply:
 			ours = at
-		case entry.Manager != objects.FieldOwner && at.After(others):
+		case at.After(others):
 			others = at
 		}
 	}

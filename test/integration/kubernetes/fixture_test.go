@@ -14,7 +14,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,7 +33,10 @@ const (
 	poll     = 20 * time.Millisecond
 )
 
-var sequence atomic.Int64
+var (
+	sequence   atomic.Int64
+	volumeSize = resource.MustParse("1Gi")
+)
 
 // fixture is a cell of its own in the cluster, with its agent's runtime.
 type fixture struct {
@@ -46,13 +51,10 @@ func newFixture(t *testing.T, change ...func(*kubernetes.Options)) *fixture {
 	t.Helper()
 	f := &fixture{
 		T: t, api: cluster.nodes.api, log: &syncBuffer{},
-		cell: objects.Cell{Name: fmt.Sprintf("cell-%d", sequence.Add(1)), VolumeSize: resource.MustParse("1Gi")},
+		cell: objects.Cell{Name: fmt.Sprintf("cell-%d", sequence.Add(1)), VolumeSize: volumeSize},
 	}
 	f.Runtime, _ = f.start(change...)
-	f.eventually("hold the Lease", func() error { return f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "none", Mode: v1alpha1.DrillKill}}) })
-	if err := f.Hold(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
+	f.awaitLease()
 	return f
 }
 
@@ -243,4 +245,14 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buffer.String()
+}
+
+// each calls do with the objects of a list.
+func each(list client.ObjectList, do func(client.Object)) {
+	_ = meta.EachListItem(list, func(o apiruntime.Object) error {
+		if object, ok := o.(client.Object); ok {
+			do(object)
+		}
+		return nil
+	})
 }

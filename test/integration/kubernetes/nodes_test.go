@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,7 +20,7 @@ import (
 
 const (
 	className   = "fast"
-	provisioner = "test.myriad.dev/volumes"
+	provisioner = "volumes.test.myriad.dev"
 )
 
 // behaviour of the pods of a component: what a scheduler and a kubelet would report.
@@ -29,13 +28,12 @@ type behaviour func(pod *corev1.Pod) *corev1.PodStatus
 
 // nodes play the scheduler, the kubelets and the volume provisioner of the cluster.
 type nodes struct {
-	api client.Client
+	config *rest.Config
+	api    client.Client
 
-	mu       sync.Mutex
-	behave   map[string]behaviour // by namespace/component
-	stuck    map[string]bool      // namespaces whose volumes are never deleted
-	journal  []string             // of pods that came and went
-	existing map[types.UID]string
+	mu     sync.Mutex
+	behave map[string]behaviour // by namespace/component
+	stuck  map[string]bool      // namespaces whose volumes are never deleted
 }
 
 func startNodes(ctx context.Context, config *rest.Config) (*nodes, error) {
@@ -43,7 +41,7 @@ func startNodes(ctx context.Context, config *rest.Config) (*nodes, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &nodes{api: api, behave: map[string]behaviour{}, stuck: map[string]bool{}, existing: map[types.UID]string{}}
+	n := &nodes{config: config, api: api, behave: map[string]behaviour{}, stuck: map[string]bool{}}
 	for _, zone := range []string{"a", "b", "c"} {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-" + zone, Labels: map[string]string{corev1.LabelTopologyZone: zone}}}
 		if err := api.Create(ctx, node); err != nil {
@@ -82,6 +80,13 @@ func (n *nodes) set(namespace, component string, b behaviour) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.behave[namespace+"/"+component] = b
+}
+
+// keepVolumes says whether the volumes of a namespace are never deleted.
+func (n *nodes) keepVolumes(namespace string, keep bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stuck[namespace] = keep
 }
 
 func (n *nodes) run(ctx context.Context) {
@@ -131,6 +136,9 @@ func (n *nodes) report(ctx context.Context, pod *corev1.Pod, status *corev1.PodS
 		return // read again with its node
 	}
 	status.ObservedGeneration = pod.Generation
+	for i := range status.ContainerStatuses {
+		status.ContainerStatuses[i].Resources = pod.Spec.Containers[0].Resources.DeepCopy()
+	}
 	for i := range status.Conditions {
 		status.Conditions[i].ObservedGeneration = 0
 	}
@@ -173,7 +181,7 @@ func (n *nodes) playVolumes(ctx context.Context) {
 		if claim.Spec.VolumeName != "" || claim.DeletionTimestamp != nil {
 			continue
 		}
-		_ = n.api.Create(ctx, &corev1.PersistentVolume{
+		volume := &corev1.PersistentVolume{
 			ObjectMeta: metav1.ObjectMeta{Name: "pv-" + string(claim.UID)},
 			Spec: corev1.PersistentVolumeSpec{
 				Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes, StorageClassName: className,
@@ -181,8 +189,15 @@ func (n *nodes) playVolumes(ctx context.Context) {
 				PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
 				PersistentVolumeSource:        corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: provisioner, VolumeHandle: string(claim.UID)}},
 			},
-		})
+		}
+		if err := n.api.Create(ctx, volume); err != nil && !apierrors.IsAlreadyExists(err) {
+			fmt.Printf("make a volume for %s/%s: %v\n", claim.Namespace, claim.Name, err)
+		}
 	}
+	n.deleteVolumes(ctx)
+}
+
+func (n *nodes) deleteVolumes(ctx context.Context) {
 	var volumes corev1.PersistentVolumeList
 	if n.api.List(ctx, &volumes) != nil {
 		return
