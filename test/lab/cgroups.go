@@ -32,9 +32,6 @@ const (
 // zoneCgroup is the cgroup of a zone: its daemons, and the kubelet's pods.
 func zoneCgroup(zone string) string { return filepath.Join(name, zone) }
 
-// podsCgroup is where the kubelet of a zone keeps its pods, below the zone's.
-func podsCgroup(zone string) string { return filepath.Join(zoneCgroup(zone), "kubepods") }
-
 // hierarchies lists the machine's cgroup v1 hierarchies.
 func hierarchies() ([]string, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")

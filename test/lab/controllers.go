@@ -39,6 +39,7 @@ func (l *Lab) Controllers(ctx context.Context, kubeconfig string, log *slog.Logg
 	group, ctx := errgroup.WithContext(ctx)
 	factory.Start(ctx.Done())
 	group.Go(func() error { return enforcer.Run(ctx) })
+	group.Go(func() error { return enforcer.Serve(ctx, l.enforcerSocket()) })
 	group.Go(func() error { return controller.Run(ctx) })
 	return group.Wait()
 }

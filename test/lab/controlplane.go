@@ -26,17 +26,20 @@ type programs struct {
 	// paths of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy,
 	// containerd and ctr, by name.
 	paths map[string]string
+	// directory of the distribution.
+	directory string
 	// kubernetes and etcd are the versions.
 	kubernetes, etcd string
 }
 
-// confined has a component's program start in a cgroup of the lab.
-func (p *programs) confined(component controlplane.Component, cgroup string) controlplane.Component {
+// confined has a component's program start in a cgroup of the lab, once somebody listens at the socket;
+// empty for at once.
+func (p *programs) confined(component controlplane.Component, cgroup, socket string) controlplane.Component {
 	program := component.Program
 	if path, known := p.paths[program]; known {
 		program = path
 	}
-	component.Args = slices.Concat([]string{"join", cgroup, program}, component.Args, component.FirstArgs)
+	component.Args = slices.Concat([]string{"join", "--cgroup=" + cgroup, "--socket=" + socket, "--", program}, component.Args, component.FirstArgs)
 	component.Program, component.Version, component.FirstArgs = p.self, "", nil
 	return component
 }
@@ -75,7 +78,7 @@ func (p *programs) controlPlane() (controlplane.Manifest, error) {
 		for _, argument := range cellArguments()[component.Kind] {
 			component.Args = setArgument(component.Args, argument)
 		}
-		manifest.Components[i] = p.confined(*component, name+"/"+systemCgroup)
+		manifest.Components[i] = p.confined(*component, name+"/"+systemCgroup, "")
 	}
 	return manifest, nil
 }

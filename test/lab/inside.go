@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,21 +76,40 @@ func (l *Lab) setUpMounts() error {
 		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", own.Fd()), l.dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("keep %s: %w", l.dir, err)
 		}
+		// Private first: as a peer of what it was bound from, it would see every mount twice.
+		err := errors.Join(unix.Mount("", l.dir, "", unix.MS_PRIVATE, ""), unix.Mount("", l.dir, "", unix.MS_SHARED, ""))
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", l.dir, err)
+		}
 	}
 	return os.WriteFile(insideMark, nil, 0o644)
 }
 
-// Join moves the calling process into a cgroup of the lab and becomes the program.
-func Join(cgroup, program string, arguments []string) error {
+// Join moves the calling process into a cgroup of the lab and becomes the program, once somebody
+// listens at the socket, where one is named.
+func Join(ctx context.Context, cgroup, socket, program string, arguments []string) error {
 	if cgroup != name && !strings.HasPrefix(cgroup, name+"/") {
 		return fmt.Errorf("join cgroup %q: want one below %s", cgroup, name)
 	}
 	if err := JoinCgroup(cgroup); err != nil {
 		return err
 	}
+	if socket != "" {
+		if err := waitFor(ctx, containerdDeadline, func(ctx context.Context) error { return dial(ctx, socket) }); err != nil {
+			return err
+		}
+	}
 	err := unix.Exec(program, append([]string{program}, arguments...), os.Environ())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("start %s: %w; run 'make lab-distro'", filepath.Base(program), err)
 	}
 	return fmt.Errorf("start %s: %w", program, err)
+}
+
+func dial(ctx context.Context, socket string) error {
+	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }

@@ -73,5 +73,8 @@ func (l *Lab) supervisorDir() string { return l.path("supervisor") }
 
 func (l *Lab) supervisor() *process.Client { return process.NewClient(l.supervisorDir()) }
 
+// enforcerSocket is where pods' network policies are asked for.
+func (l *Lab) enforcerSocket() string { return l.path("policy.sock") }
+
 // node is where one zone's node keeps what is its own.
 func (l *Lab) node(zone string) node { return newNode(l.path("zones", zone), zone) }

@@ -25,7 +25,7 @@ const (
 
 // nodeManifest is the manifest of a zone's containerd and kubelet.
 func (p *programs) nodeManifest(n node) (controlplane.Manifest, error) {
-	configuration, err := n.containerdConfiguration(p.shim, p.paths["runc"])
+	configuration, err := n.containerdConfiguration(p)
 	if err != nil {
 		return controlplane.Manifest{}, err
 	}
@@ -43,7 +43,7 @@ func (p *programs) nodeManifest(n node) (controlplane.Manifest, error) {
 	cgroup := zoneCgroup(n.zone) + "/" + daemonCgroup
 	return controlplane.Manifest{
 		ID: nodeID(n.zone), Epoch: 1,
-		Components: []controlplane.Component{p.confined(runtime, cgroup), p.confined(agent, cgroup)},
+		Components: []controlplane.Component{p.confined(runtime, cgroup, ""), p.confined(agent, cgroup, n.socket())},
 	}, nil
 }
 
@@ -111,7 +111,7 @@ func (l *Lab) services(p *programs) (controlplane.Manifest, error) {
 	cgroup := name + "/" + systemCgroup
 	return controlplane.Manifest{
 		ID: servicesID, Epoch: 1,
-		Components: []controlplane.Component{p.confined(proxy, cgroup), p.confined(own, cgroup)},
+		Components: []controlplane.Component{p.confined(proxy, cgroup, ""), p.confined(own, cgroup, "")},
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -95,29 +96,29 @@ func connect(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(namespaceFile()); errors.Is(err, os.ErrNotExist) {
-		if err := run(ctx, nil, "ip", "netns", "add", name); err != nil {
+		if err := ip(ctx, nil, "netns", "add", name); err != nil {
 			return err
 		}
 	}
-	if _, err := os.Stat("/sys/class/net/" + hostLink); errors.Is(err, os.ErrNotExist) {
-		if err := run(ctx, nil, "ip", "link", "add", hostLink, "type", "veth", "peer", "name", labLink, "netns", name); err != nil {
+	if _, err := net.InterfaceByName(hostLink); err != nil {
+		if err := ip(ctx, nil, "link", "add", hostLink, "type", "veth", "peer", "name", labLink, "netns", name); err != nil {
 			return err
 		}
 	}
-	if err := run(ctx, labCommands(), "ip", "-netns", name, "-batch", "-"); err != nil {
+	if err := ip(ctx, labCommands(), "-netns", name, "-batch", "-"); err != nil {
 		return err
 	}
-	return run(ctx, hostCommands(), "ip", "-batch", "-")
+	return ip(ctx, hostCommands(), "-batch", "-")
 }
 
 // disconnect takes away what connect made. The namespace itself lives until its last process ends.
 func disconnect(ctx context.Context) error {
 	var problems []error
-	if _, err := os.Stat("/sys/class/net/" + hostLink); err == nil {
-		problems = append(problems, run(ctx, nil, "ip", "link", "delete", hostLink))
+	if _, err := net.InterfaceByName(hostLink); err == nil {
+		problems = append(problems, ip(ctx, nil, "link", "delete", hostLink))
 	}
 	if _, err := os.Stat(namespaceFile()); err == nil {
-		problems = append(problems, run(ctx, nil, "ip", "netns", "delete", name))
+		problems = append(problems, ip(ctx, nil, "netns", "delete", name))
 	}
 	return errors.Join(problems...)
 }
@@ -170,9 +171,10 @@ func takenBy(routes []route) error {
 	return nil
 }
 
-// run a command with the lines as its standard input. What it says is part of the error.
-func run(ctx context.Context, lines []string, program string, arguments ...string) error {
-	command := exec.CommandContext(ctx, program, arguments...)
+// ip runs the command of that name with the lines as its standard input. What it says is part of the
+// error.
+func ip(ctx context.Context, lines []string, arguments ...string) error {
+	command := exec.CommandContext(ctx, "ip", arguments...)
 	command.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"text/template"
+
+	"github.com/myriad-fleet/myriad/test/lab/policy"
 )
 
 //go:embed configuration
@@ -28,6 +30,9 @@ func (n node) path(elements ...string) string {
 	return filepath.Join(append([]string{n.dir}, elements...)...)
 }
 
+// containerdRoot is what the zone's containerd keeps: images above all.
+func (n node) containerdRoot() string { return n.path("containerd", "root") }
+
 // socket of the zone's containerd. The kernel allows 107 characters.
 func (n node) socket() string { return n.path("containerd.sock") }
 
@@ -44,29 +49,33 @@ func (n node) directories() []string {
 	return []string{n.kubelet(), n.volumes(), n.cniConfiguration(), n.path("logs")}
 }
 
-// containerdConfiguration renders containerd's configuration file (TOML). shim is the program that
-// watches over a container.
-func (n node) containerdConfiguration(shim, runc string) ([]byte, error) {
+// containerdConfiguration renders containerd's configuration file (TOML).
+func (n node) containerdConfiguration(p *programs) ([]byte, error) {
 	return render("containerd.toml", map[string]string{
-		"Root":             n.path("containerd", "root"),
+		"Root":             n.containerdRoot(),
 		"State":            n.path("containerd", "state"),
 		"Socket":           n.socket(),
 		"PauseImage":       pauseImage,
-		"Shim":             shim,
-		"Runc":             runc,
+		"Shim":             p.shim,
+		"Runc":             p.paths["runc"],
 		"RuncRoot":         n.path("runc"),
 		"CNIPrograms":      cniPrograms,
+		"OwnCNIPrograms":   filepath.Dir(p.self),
 		"CNIConfiguration": n.cniConfiguration(),
 	})
 }
 
 // cniConfigurationFile renders the node's pod network: a link for each pod, so that all its traffic is
 // routed and can be filtered.
-func (n node) cniConfigurationFile() ([]byte, error) {
+//
+// The lab's own plugin then waits for the pod's network policies, at the enforcer's socket.
+func (n node) cniConfigurationFile(enforcer string) ([]byte, error) {
 	return render("cni.conflist", map[string]string{
 		"Name":   name,
 		"Leases": n.path("leases"),
 		"Subnet": podNetwork(n.zone).String(),
+		"Plugin": policy.Plugin,
+		"Socket": enforcer,
 	})
 }
 
@@ -77,6 +86,7 @@ func (n node) kubeletConfiguration() ([]byte, error) {
 		"Socket":     n.socket(),
 		"DNS":        dnsAddress.String(),
 		"Logs":       n.path("logs"),
+		"Plugins":    n.path("plugins"),
 		"CgroupRoot": "/" + zoneCgroup(n.zone),
 	})
 }

@@ -24,7 +24,6 @@ import (
 const (
 	// StorageClass is the cell's only one and its default: directories on the nodes.
 	StorageClass = "local"
-	dnsImage     = "registry.k8s.io/coredns/coredns:v1.12.4"
 
 	// apiDeadline bounds the API server's start, cellDeadline that of the nodes and CoreDNS.
 	apiDeadline  = 2 * time.Minute
@@ -51,7 +50,7 @@ func (u *up) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects, err := cellObjects()
+	objects, err := cellObjects(u.dnsImage)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (u *up) install(ctx context.Context) error {
 }
 
 // cellObjects are rights, CoreDNS and the storage class.
-func cellObjects() ([]*unstructured.Unstructured, error) {
+func cellObjects(dnsImage string) ([]*unstructured.Unstructured, error) {
 	text, err := render("objects.yaml", map[string]string{
 		"KubeletGroup": controlplane.KubeletClientGroup,
 		"StorageClass": StorageClass,

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -73,7 +75,7 @@ func findPrograms(root string) (*programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &programs{paths: map[string]string{}}
+	p := &programs{directory: directory, paths: map[string]string{}}
 	if p.kubernetes, err = newest(set.KubernetesVersions()); err != nil {
 		return nil, err
 	}
@@ -88,13 +90,29 @@ func findPrograms(root string) (*programs, error) {
 			return nil, err
 		}
 	}
-	for _, program := range []string{"containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kube-proxy"} {
+	for _, program := range []string{"containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kube-proxy", "coredns"} {
 		p.paths[program] = filepath.Join(directory, "lab", program)
 		if _, err := os.Stat(p.paths[program]); err != nil {
 			return nil, fmt.Errorf("find the lab's programs: %w; run 'make lab-distro'", err)
 		}
 	}
 	return p, p.findOnHost()
+}
+
+// installPackages has the repository's script install what is missing of the machine's programs.
+func installPackages(ctx context.Context, root string) error {
+	missing := false
+	for _, program := range append(slices.Clone(hostPrograms), filepath.Join(cniPrograms, "ptp")) {
+		_, err := exec.LookPath(program)
+		missing = missing || err != nil
+	}
+	if !missing {
+		return nil
+	}
+	if output, err := exec.CommandContext(ctx, filepath.Join(root, "hack", "lab-packages")).CombinedOutput(); err != nil {
+		return fmt.Errorf("install the machine's packages: %w: %s", err, bytes.TrimSpace(output))
+	}
+	return nil
 }
 
 func (p *programs) findOnHost() error {

@@ -11,11 +11,12 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/test/lab/policy"
 )
 
 const (
@@ -30,6 +31,7 @@ type up struct {
 	*Lab
 	programs    *programs
 	credentials *credentials
+	dnsImage    string
 }
 
 // Up brings the lab up, or what an earlier one left undone. What runs already is left alone. It
@@ -39,10 +41,11 @@ type up struct {
 //  1. programs, and the directory with this program in it
 //  2. network: the namespace and the link into it
 //  3. supervisor, in the namespaces
-//  4. control plane, nodes and services: all at once, they wait for each other
-//  5. images, into each node's containerd
-//  6. objects: rights, CoreDNS, the storage class
-//  7. wait until it is a cell
+//  4. images: what each node's containerd begins with
+//  5. control plane, nodes and services: all at once, they wait for each other
+//  6. images that are new since the nodes began
+//  7. objects: rights, CoreDNS, the storage class
+//  8. wait until it is a cell
 func (l *Lab) Up(ctx context.Context) error {
 	if err := Check(); err != nil {
 		return err
@@ -60,8 +63,9 @@ func (l *Lab) Up(ctx context.Context) error {
 		{"programs", u.prepare},
 		{"network", connect},
 		{"supervisor", func(ctx context.Context) error { return l.startSupervisor(ctx, u.programs.self) }},
+		{"images", u.provideImages},
 		{"control plane and nodes", u.apply},
-		{"images", u.importImages},
+		{"images that are new", u.importImages},
 		{"objects", u.install},
 		{"waiting for nodes and CoreDNS", u.waitCell},
 	}
@@ -79,6 +83,9 @@ func (l *Lab) Up(ctx context.Context) error {
 func (u *up) prepare(ctx context.Context) error {
 	root, err := repository()
 	if err != nil {
+		return err
+	}
+	if err := installPackages(ctx, root); err != nil {
 		return err
 	}
 	if u.programs, err = findPrograms(root); err != nil {
@@ -105,6 +112,10 @@ func (u *up) prepare(ctx context.Context) error {
 	if err := u.installSelf(ctx, root); err != nil {
 		return err
 	}
+	plugin := u.path("bin", policy.Plugin)
+	if err := renameio.Symlink(u.programs.self, plugin); err != nil {
+		return fmt.Errorf("install the CNI plugin: %w", err)
+	}
 	return u.credentials.writeKubeconfig()
 }
 
@@ -129,7 +140,7 @@ func (u *up) prepareNode(n node) error {
 			return fmt.Errorf("prepare node %s: %w", NodeName(n.zone), err)
 		}
 	}
-	network, err := n.cniConfigurationFile()
+	network, err := n.cniConfigurationFile(u.enforcerSocket())
 	if err != nil {
 		return err
 	}
@@ -199,19 +210,6 @@ func (u *up) apply(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// importImages brings every node's containerd what it lacks.
-func (u *up) importImages(ctx context.Context) error {
-	archives, err := imageArchives(ctx)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, zone := range Zones() {
-		group.Go(func() error { return u.importInto(ctx, u.node(zone), archives) })
-	}
-	return group.Wait()
 }
 
 // lock the machine's lab against other changes, waiting for one that is under way.

@@ -8,29 +8,38 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/myriad-fleet/myriad/test/lab"
+	"github.com/myriad-fleet/myriad/test/lab/policy"
 )
 
 // exitNotCapable tells suites that this machine cannot run a lab, which is no failure of the lab.
 const exitNotCapable = 3
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
+	if filepath.Base(os.Args[0]) == policy.Plugin {
+		if err := policy.RunPlugin(os.Getenv, os.Stdin, os.Stdout); err != nil {
+			return 1 // it is told on standard output
+		}
+		return 0
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := newRoot().ExecuteContext(ctx)
 	if err == nil {
-		return
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, "lab:", err)
-	stop()
 	if errors.Is(err, lab.ErrNotCapable) {
-		os.Exit(exitNotCapable)
+		return exitNotCapable
 	}
-	os.Exit(1)
+	return 1
 }
 
 // command of the lab in a directory.
@@ -46,8 +55,8 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&c.dir, "dir", "", "directory of the lab (default $MYRIAD_LAB, else "+lab.DefaultDir+")")
 	root.AddCommand(
-		c.simple("up", "Bring the lab up, or what is missing of it", (*lab.Lab).Up),
-		c.simple("down", "Remove the lab and all of its traces", (*lab.Lab).Down),
+		c.simple("up", "Bring the lab up, or what is missing of it", up),
+		c.simple("down", "Remove the lab and all of its traces", down),
 		c.simple("status", "Show the nodes and what runs", status),
 		c.fail(), c.restore(), c.inside(), c.join(), c.controllers())
 	return root
@@ -62,13 +71,13 @@ func (c *command) open() (*lab.Lab, error) {
 	return opened, nil
 }
 
-func (c *command) simple(use, short string, run func(*lab.Lab, context.Context) error) *cobra.Command {
+func (c *command) simple(use, short string, run func(context.Context, *lab.Lab) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		opened, err := c.open()
 		if err != nil {
 			return err
 		}
-		return run(opened, cmd.Context())
+		return run(cmd.Context(), opened)
 	}}
 }
 
@@ -111,12 +120,14 @@ func (c *command) inside() *cobra.Command {
 }
 
 func (c *command) join() *cobra.Command {
-	return &cobra.Command{
-		Use: "join CGROUP PROGRAM [ARGUMENT...]", Hidden: true, Args: cobra.MinimumNArgs(2), DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, arguments []string) error {
-			return lab.Join(arguments[0], arguments[1], arguments[2:])
-		},
+	var cgroup, socket string
+	join := &cobra.Command{Use: "join PROGRAM [ARGUMENT...]", Hidden: true, Args: cobra.MinimumNArgs(1)}
+	join.Flags().StringVar(&cgroup, "cgroup", "", "cgroup to move into")
+	join.Flags().StringVar(&socket, "socket", "", "socket that must be listened at first")
+	join.RunE = func(cmd *cobra.Command, arguments []string) error {
+		return lab.Join(cmd.Context(), cgroup, socket, arguments[0], arguments[1:])
 	}
+	return join
 }
 
 func (c *command) controllers() *cobra.Command {

@@ -7,8 +7,12 @@ import (
 	"github.com/myriad-fleet/myriad/test/lab"
 )
 
+func up(ctx context.Context, opened *lab.Lab) error { return opened.Up(ctx) }
+
+func down(ctx context.Context, opened *lab.Lab) error { return opened.Down(ctx) }
+
 // status prints what runs.
-func status(opened *lab.Lab, ctx context.Context) error {
+func status(ctx context.Context, opened *lab.Lab) error {
 	shown, err := opened.Status(ctx)
 	if err != nil {
 		return err

@@ -53,9 +53,9 @@ type renderer struct {
 // The same state gives the same text.
 func Render(state State) string {
 	r := &renderer{endpoints: state.endpoints(), namespaces: state.namespaceLabels()}
-	r.line(0, "add table ip %s", table)
-	r.line(0, "delete table ip %s", table)
-	r.line(0, "table ip %s {", table)
+	r.linef(0, "add table ip %s", table)
+	r.linef(0, "delete table ip %s", table)
+	r.linef(0, "table ip %s {", table)
 	isolated := map[netip.Addr]bool{}
 	for _, d := range []direction{ingress, egress} {
 		groups := r.groups(state.policies(), d)
@@ -71,22 +71,22 @@ func Render(state State) string {
 		r.elements("map "+d.prefix, "ipv4_addr : verdict", verdicts)
 	}
 	r.entries(isolated)
-	r.line(0, "}")
+	r.linef(0, "}")
 	return r.text.String()
 }
 
-func (r *renderer) line(indent int, format string, arguments ...any) {
+func (r *renderer) linef(indent int, format string, arguments ...any) {
 	fmt.Fprintf(&r.text, strings.Repeat("\t", indent)+format+"\n", arguments...)
 }
 
 // elements writes a map or a set.
 func (r *renderer) elements(name, kind string, elements []string) {
-	r.line(1, "%s {", name)
-	r.line(2, "type %s", kind)
+	r.linef(1, "%s {", name)
+	r.linef(2, "type %s", kind)
 	if len(elements) > 0 {
-		r.line(2, "elements = { %s }", strings.Join(elements, ", "))
+		r.linef(2, "elements = { %s }", strings.Join(elements, ", "))
 	}
-	r.line(1, "}")
+	r.linef(1, "}")
 }
 
 // entries writes where packets enter the table: between pods and from elsewhere to pods they are
@@ -101,15 +101,15 @@ func (r *renderer) entries(isolated map[netip.Addr]bool) {
 	// A pod that reaches itself through a Service needs nobody's leave.
 	r.elements("set selves", "ipv4_addr . ipv4_addr", selves)
 	for _, hook := range []string{"forward", "input"} {
-		r.line(1, "chain %s {", hook)
-		r.line(2, "type filter hook %s priority filter; policy accept;", hook)
-		r.line(2, "ct state established,related accept")
-		r.line(2, "ip saddr . ip daddr @selves accept")
-		r.line(2, "ip saddr vmap @egress")
+		r.linef(1, "chain %s {", hook)
+		r.linef(2, "type filter hook %s priority filter; policy accept;", hook)
+		r.linef(2, "ct state established,related accept")
+		r.linef(2, "ip saddr . ip daddr @selves accept")
+		r.linef(2, "ip saddr vmap @egress")
 		if hook == "forward" {
-			r.line(2, "ip daddr vmap @ingress")
+			r.linef(2, "ip daddr vmap @ingress")
 		}
-		r.line(1, "}")
+		r.linef(1, "}")
 	}
 }
 
@@ -119,17 +119,18 @@ func (r *renderer) groups(policies []*networkingv1.NetworkPolicy, d direction) [
 	byPolicies := map[string]*group{}
 	for _, e := range r.endpoints {
 		var selecting []*networkingv1.NetworkPolicy
-		key := ""
+		var names []string
 		for _, policy := range policies {
 			if policy.Namespace == e.pod.Namespace && slices.Contains(policy.Spec.PolicyTypes, d.kind) &&
 				matches(&policy.Spec.PodSelector, e.pod.Labels) {
 				selecting = append(selecting, policy)
-				key += policy.Namespace + "/" + policy.Name + " "
+				names = append(names, policy.Name)
 			}
 		}
 		if len(selecting) == 0 {
 			continue
 		}
+		key := e.pod.Namespace + "/" + strings.Join(names, " ")
 		if byPolicies[key] == nil {
 			byPolicies[key] = &group{policies: selecting}
 			groups = append(groups, byPolicies[key])
@@ -141,15 +142,15 @@ func (r *renderer) groups(policies []*networkingv1.NetworkPolicy, d direction) [
 
 // chain of a group: what a rule allows returns, the rest is dropped.
 func (r *renderer) chain(name string, d direction, g *group) {
-	r.line(1, "chain %s {", name)
+	r.linef(1, "chain %s {", name)
 	for _, policy := range g.policies {
-		r.line(2, "# %s/%s", policy.Namespace, policy.Name)
+		r.linef(2, "# %s/%s", policy.Namespace, policy.Name)
 		for _, rule := range rules(policy, d) {
 			r.rule(policy.Namespace, rule, d, g)
 		}
 	}
-	r.line(2, "counter drop")
-	r.line(1, "}")
+	r.linef(2, "counter drop")
+	r.linef(1, "}")
 }
 
 func rules(policy *networkingv1.NetworkPolicy, d direction) []rule {
@@ -175,7 +176,7 @@ func (r *renderer) rule(namespace string, rule rule, d direction, g *group) {
 			targets = peer.pods
 		}
 		for _, port := range portMatches(rule.ports, targets) {
-			r.line(2, "%s", strings.Join(slices.DeleteFunc([]string{peer.match, port, "return"}, isEmpty), " "))
+			r.linef(2, "%s", strings.Join(slices.DeleteFunc([]string{peer.match, port, "return"}, isEmpty), " "))
 		}
 	}
 }

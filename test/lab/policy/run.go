@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os/exec"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
@@ -17,14 +19,29 @@ import (
 type Enforcer struct {
 	log      *slog.Logger
 	changes  chan struct{}
+	arrivals chan arrival
 	list     func() (State, error)
 	synced   []cache.InformerSynced
-	enforced string
+
+	// The rest is the loop's own.
+	enforced  string
+	addresses map[string]netip.Addr // of pods whose status does not tell them yet
+	waiting   []arrival
+}
+
+// arrival is a pod that gets its address now and waits for its rules.
+type arrival struct {
+	pod     string // namespace/name
+	address netip.Addr
+	done    chan<- error
 }
 
 // NewEnforcer makes an enforcer that works from the informers, which the caller starts.
 func NewEnforcer(factory informers.SharedInformerFactory, log *slog.Logger) (*Enforcer, error) {
-	e := &Enforcer{log: log, changes: make(chan struct{}, 1)}
+	e := &Enforcer{
+		log: log, changes: make(chan struct{}, 1), arrivals: make(chan arrival),
+		addresses: map[string]netip.Addr{},
+	}
 	pods, namespaces := factory.Core().V1().Pods(), factory.Core().V1().Namespaces()
 	policies := factory.Networking().V1().NetworkPolicies()
 	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), namespaces.Informer(), policies.Informer()} {
@@ -73,7 +90,27 @@ func (e *Enforcer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.changes:
+		case a := <-e.arrivals:
+			e.addresses[a.pod] = a.address
+			e.waiting = append(e.waiting, a)
 		}
+	}
+}
+
+// arrive returns when the rules know a pod by its new address. The API tells of the address only when
+// the pod has run for a second: until then nobody would let it in.
+func (e *Enforcer) arrive(ctx context.Context, pod string, address netip.Addr) error {
+	done := make(chan error, 1)
+	select {
+	case e.arrivals <- arrival{pod, address, done}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("pod %s is not known yet: %w", pod, ctx.Err())
 	}
 }
 
@@ -84,10 +121,56 @@ func (e *Enforcer) enforce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list what the rules depend on: %w", err)
 	}
-	text := Render(state)
-	if text == e.enforced {
-		return nil
+	known := map[string]*corev1.Pod{}
+	for _, pod := range state.Pods {
+		known[pod.Namespace+"/"+pod.Name] = pod
 	}
+	e.forget(known)
+	state.Addresses = e.addresses
+	if text := Render(state); text != e.enforced {
+		if err := load(ctx, text); err != nil {
+			return err
+		}
+		e.enforced = text
+	}
+	e.admit(known)
+	return nil
+}
+
+// forget the addresses that the pods' status tells by now, and those of pods that are gone.
+func (e *Enforcer) forget(known map[string]*corev1.Pod) {
+	for name, address := range e.addresses {
+		pod := known[name]
+		if pod != nil && pod.Status.PodIP == address.String() || pod == nil && !e.awaited(name) {
+			delete(e.addresses, name)
+		}
+	}
+}
+
+func (e *Enforcer) awaited(pod string) bool {
+	for _, a := range e.waiting {
+		if a.pod == pod {
+			return true
+		}
+	}
+	return false
+}
+
+// admit lets go on who waits for rules that are in force now.
+func (e *Enforcer) admit(known map[string]*corev1.Pod) {
+	var still []arrival
+	for _, a := range e.waiting {
+		if known[a.pod] == nil {
+			still = append(still, a)
+			continue
+		}
+		a.done <- nil
+	}
+	e.waiting = still
+}
+
+// load has nft replace the table.
+func load(ctx context.Context, text string) error {
 	command := exec.CommandContext(ctx, "nft", "-f", "-")
 	command.Stdin = strings.NewReader(text)
 	var output bytes.Buffer
@@ -95,7 +178,5 @@ func (e *Enforcer) enforce(ctx context.Context) error {
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("enforce network policies: nft: %w: %s", err, output.String())
 	}
-	e.enforced = text
-	e.log.Debug("network policies enforced", "pods", len(state.Pods), "policies", len(state.Policies))
 	return nil
 }
