@@ -102,6 +102,9 @@ func probeURL(probe controlplane.Probe) string {
 	if probe.Socket != "" {
 		return "http://socket" + probe.Path
 	}
+	if probe.Plain {
+		return "http://" + probe.Address + probe.Path
+	}
 	return "https://" + probe.Address + probe.Path
 }
 
