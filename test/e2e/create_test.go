@@ -133,9 +133,10 @@ func TestAgentKilledAtEveryStepOfACreate(t *testing.T) {
 		t.Cleanup(func() { s.deleteCluster(t, "default", name) })
 		s.run(t, "cluster", "wait", name, "--for", "scheduled")
 		g := s.guest(t, "default", name)
-		const agent, kills = "platform/cell-fra-1/agent", 12
+		const kills = 12
+		agent := g.daemons() + "agent"
 		seen, killed := "", 0
-		eventually(t, createBudget, "four processes of "+name, func(context.Context) (string, bool) {
+		eventually(t, createBudget, "four components of "+name, func(context.Context) (string, bool) {
 			step := g.progress(t)
 			if _, running := s.pids(t, agent)[agent]; running && step != seen && killed < kills {
 				s.killOnly(t, agent)

@@ -20,8 +20,12 @@ import (
 // cell. The first copy stops serving and keeps its data.
 func TestSupersededCopyFreezes(t *testing.T) {
 	s := sharedFleet(t)
-	g := s.create(t, "mover", "--region", "cn-hangzhou")
-	other := map[string]string{"hz-1": "hz-2", "hz-2": "hz-1"}[g.cell]
+	region := "cn-hangzhou"
+	if s.lab != nil {
+		region = "eu-frankfurt" // from the lab to processes
+	}
+	g := s.create(t, "mover", "--region", region)
+	other := map[string]string{"hz-1": "hz-2", "hz-2": "hz-1", s.labCell(): "fra-1"}[g.cell]
 	first, err := g.controlPlane(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -52,13 +56,16 @@ func TestSupersededCopyFreezes(t *testing.T) {
 		}
 		return fmt.Sprint(names), cmp.Equal(names, []string{"etcd-" + first.Spec.Zones[0]}) || len(names) == 0
 	})
-	data, err := os.Stat(filepath.Join(g.Home, "cells", g.cell, "runtime", "guests", g.id, "etcd-"+first.Spec.Zones[0], "data", "etcd"))
-	if err != nil || !data.IsDir() {
+	directory, err := g.ground.data(t.Context(), g, "etcd-"+first.Spec.Zones[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.Stat(filepath.Join(directory, "etcd", "member")); err != nil || !data.IsDir() {
 		t.Errorf("the frozen copy keeps its data: %v", err)
 	}
 
 	// Deleting the cluster removes both copies.
 	s.deleteCluster(t, "default", "mover")
 	g.gone(t)
-	(&guest{suite: s, ground: groundOf(other), name: "mover (second copy)", cell: other, id: g.id}).gone(t)
+	(&guest{suite: s, ground: s.groundOf(other), name: "mover (second copy)", cell: other, id: g.id}).gone(t)
 }

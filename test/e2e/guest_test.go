@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +69,7 @@ func (s *suite) guest(t *testing.T, namespace, name string) *guest {
 		t.Fatalf("cluster %s has id %q and cell %q in its status, want both", name, cluster.Status.ID, cluster.Status.Cell)
 	}
 	cell := cluster.Status.Cell
-	return &guest{suite: s, ground: groundOf(cell), namespace: namespace, name: name, cell: cell, id: cluster.Status.ID}
+	return &guest{suite: s, ground: s.groundOf(cell), namespace: namespace, name: name, cell: cell, id: cluster.Status.ID}
 }
 
 func (s *suite) cluster(t *testing.T, namespace, name string) *v1alpha1.Cluster {
@@ -97,14 +101,25 @@ func steadyGuest(t *testing.T) *guest {
 	return steady.guest
 }
 
-// instances of the guest's components that run and do not hang, by component.
-func (g *guest) instances(t *testing.T) map[string]string {
+// running instances of the guest's components that do not hang, by component.
+func (g *guest) running(t *testing.T) map[string]instance {
 	t.Helper()
-	instances, err := g.ground.instances(t.Context(), g)
+	// Clean-ups call this too, when the test's own context is over.
+	running, err := g.ground.instances(context.WithoutCancel(t.Context()), g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return instances
+	return running
+}
+
+// instances is what tells the runs of the guest's components, that do not hang, from the next ones.
+func (g *guest) instances(t *testing.T) map[string]string {
+	t.Helper()
+	ids := map[string]string{}
+	for component, run := range g.running(t) {
+		ids[component] = run.id
+	}
+	return ids
 }
 
 // sameInstances fails the test when a component of the guest has been restarted since.
@@ -118,14 +133,54 @@ func (g *guest) sameInstances(t *testing.T, before map[string]string, what strin
 // killComponent ends a component of the guest with kill -9 and waits until another instance runs.
 func (g *guest) killComponent(t *testing.T, component string) {
 	t.Helper()
-	old := g.instances(t)[component]
-	if err := g.ground.kill(t.Context(), g, component); err != nil {
+	old := g.killInstance(t, component)
+	eventually(t, healBudget, "a new instance of "+component, func(context.Context) (string, bool) {
+		now, found := g.running(t)[component]
+		return now.id, found && now.id != old.id
+	})
+}
+
+// killInstance ends a component of the guest with kill -9.
+func (g *guest) killInstance(t *testing.T, component string) instance {
+	t.Helper()
+	old, found := g.running(t)[component]
+	if !found {
+		t.Fatalf("%s of cluster %s does not run: it cannot be killed", component, g.name)
+	}
+	if err := syscall.Kill(old.pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill -9 of %s, process %d: %v", component, old.pid, err)
+	}
+	return old
+}
+
+// destroy removes the data of a component from under it.
+func (g *guest) destroy(t *testing.T, component string) {
+	t.Helper()
+	directory, err := g.ground.data(t.Context(), g, component)
+	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, healBudget, "a new instance of "+component, func(context.Context) (string, bool) {
-		now := g.instances(t)[component]
-		return now, now != "" && now != old
-	})
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries { // the directory itself may be a mount
+		if err := os.RemoveAll(filepath.Join(directory, entry.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// anyOf the guest's components of a kind that runs.
+func (g *guest) anyOf(t *testing.T, kind string) string {
+	t.Helper()
+	for _, component := range slices.Sorted(maps.Keys(g.running(t))) {
+		if strings.HasPrefix(component, kind+"-") {
+			return component
+		}
+	}
+	t.Fatalf("no %s of cluster %s runs", kind, g.name)
+	return ""
 }
 
 // hold has everything of a zone fail, by "kill" or "hang"; an empty mode ends that.
@@ -255,17 +310,15 @@ func stop(t *testing.T, run *load.Run) load.Report {
 	return report
 }
 
-// gone fails the test when anything of the guest is left: an order, instances, files.
+// gone fails the test when anything of the guest is left: an order, instances, files. The agent may
+// still be about to forget an order that its hub has let go.
 func (g *guest) gone(t *testing.T) {
 	t.Helper()
 	if _, err := g.controlPlane(t.Context()); !apierrors.IsNotFound(err) {
 		t.Errorf("the order of deleted cluster %s is left: %v", g.name, err)
 	}
-	left, err := g.ground.left(t.Context(), g)
-	if err != nil {
-		t.Error(err)
-	}
-	for _, thing := range left {
-		t.Errorf("of deleted cluster %s is left: %s", g.name, thing)
-	}
+	eventually(t, goneBudget, "nothing to be left of deleted cluster "+g.name, func(ctx context.Context) (string, bool) {
+		left, err := g.ground.left(ctx, g)
+		return fmt.Sprintf("%s, error: %v", strings.Join(left, ", "), err), err == nil && len(left) == 0
+	})
 }

@@ -72,14 +72,15 @@ func TestHubAndAgentMayDie(t *testing.T) {
 	before := g.instances(t)
 	run := g.load(t, 203)
 	quiet(t, run)
-	for _, instance := range []string{
+	manages := []string{
 		"platform/controllers/hub",
 		"platform/hub/kube-controller-manager-hub",
 		"platform/hub/kube-apiserver-hub",
 		"platform/hub/etcd-hub",
-		"platform/cell-fra-1/agent",
-		"platform/cell-fra-1/supervisor",
-	} {
+	}
+	// The cell's agent, and where guests are processes their supervisor.
+	manages = append(manages, slices.Sorted(maps.Keys(g.pids(t, g.daemons())))...)
+	for _, instance := range manages {
 		run.Mark(path.Base(instance))
 		g.kill(t, instance)
 	}
@@ -100,14 +101,18 @@ func TestHubAndAgentMayDie(t *testing.T) {
 	}
 	g.sameInstances(t, before, "kill -9 of hub, agent and supervisors")
 
-	// The supervisors that came back have adopted what runs: they heal it.
-	restarts := g.restarts(t)
-	restarts["kube-scheduler-a"]++
-	g.killComponent(t, "kube-scheduler-a")
+	// What came back has adopted what runs: it heals it, and tells of it.
+	restarts, scheduler := g.restarts(t), g.anyOf(t, "kube-scheduler")
+	restarts[scheduler]++
+	g.killComponent(t, scheduler)
 	g.healthy(t, restarts)
 }
 
-// TestGuestHealsWithoutHubAndAgent: the cell's supervisor needs neither to restart what dies.
+// daemons of the guest's cell, as their instances begin.
+func (g *guest) daemons() string { return "platform/cell-" + g.cell + "/" }
+
+// TestGuestHealsWithoutHubAndAgent: the cell's supervisor, or its kubelets, need neither to restart what
+// dies.
 func TestGuestHealsWithoutHubAndAgent(t *testing.T) {
 	g := steadyGuest(t)
 	supervisor, err := g.Supervisor()
@@ -124,7 +129,7 @@ func TestGuestHealsWithoutHubAndAgent(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, instance := range []string{"platform/cell-fra-1/agent", "platform/controllers/hub", "platform/hub/kube-apiserver-hub", "platform/hub/etcd-hub"} {
+	for _, instance := range []string{g.daemons() + "agent", "platform/controllers/hub", "platform/hub/kube-apiserver-hub", "platform/hub/etcd-hub"} {
 		g.killOnly(t, instance)
 	}
 	g.killComponent(t, "kube-apiserver-a")

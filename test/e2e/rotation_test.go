@@ -6,8 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -59,26 +58,24 @@ func TestLeafCertificatesRotate(t *testing.T) {
 	g.sameInstances(t, before, "the rotation")
 }
 
-// leaves of the guest by file, below the directory of its processes.
+// leaves of the guest by file, of those that its components are given.
 func (g *guest) leaves(t *testing.T) map[string]*x509.Certificate {
 	t.Helper()
-	directory := filepath.Join(g.Home, "cells", g.cell, "runtime", "guests", g.id)
-	files, err := filepath.Glob(filepath.Join(directory, "*", "config", "*.crt"))
+	files, err := g.ground.files(t.Context(), g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	leaves := map[string]*x509.Certificate{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	for file, text := range files {
+		if path.Ext(file) != ".crt" {
+			continue
 		}
 		certificate, err := pki.ParseCertificate(text)
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
 		if !certificate.IsCA {
-			leaves[strings.TrimPrefix(file, directory)] = certificate
+			leaves[file] = certificate
 		}
 	}
 	return leaves

@@ -1,6 +1,10 @@
 // Package e2e proves what a fleet promises, through the myriad command and against real processes. It
 // needs MYRIAD_BIN and MYRIAD_DISTRO, which 'make e2e' sets. With MYRIAD_E2E_FULL=1 it takes no
 // shortcuts: every zone in every mode, more guests, whole lifetimes of certificates.
+//
+// With MYRIAD_E2E_LAB=1, which 'make e2e-lab' sets, guests of the region eu-frankfurt run in the lab: a
+// Kubernetes cluster with three real kubelets. The lab is brought up for it and taken down again, unless
+// it was up before or MYRIAD_E2E_KEEP_LAB=1. See hack/test for the tests that run on this ground.
 package e2e
 
 import (
@@ -8,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +29,7 @@ const (
 	commandLimit = 90 * time.Second
 	createBudget = 2 * time.Minute
 	healBudget   = time.Minute
+	goneBudget   = 10 * time.Second
 )
 
 // shared is the fleet of all tests that leave a fleet as they found it. The first one brings it up.
@@ -34,14 +40,22 @@ var shared struct {
 }
 
 func TestMain(m *testing.M) {
+	if err := openLaboratory(); err != nil {
+		fmt.Fprintln(os.Stderr, "the lab:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
-	if shared.suite != nil {
+	if shared.suite != nil && os.Getenv("MYRIAD_E2E_HOME") == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), upBudget)
-		if err := shared.Remove(ctx); err != nil {
+		if err := shared.remove(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "the shared fleet left something behind:", err)
 			code = 1
 		}
 		cancel()
+	}
+	if err := closeLaboratory(); err != nil {
+		fmt.Fprintln(os.Stderr, "the lab:", err)
+		code = 1
 	}
 	os.Exit(code)
 }
@@ -53,6 +67,8 @@ func full() bool { return os.Getenv("MYRIAD_E2E_FULL") != "" }
 type suite struct {
 	*fleet.Fleet
 	hub client.WithWatch
+	// lab that guests of region eu-frankfurt run in; nil where all guests are processes.
+	lab *laboratory
 }
 
 // sharedFleet returns the shared fleet, up and with the cluster hello.
@@ -64,8 +80,12 @@ func sharedFleet(t *testing.T) *suite {
 			shared.err = err
 			return
 		}
-		shared.suite = &suite{Fleet: f}
-		shared.err = shared.up(context.Background())
+		if home := os.Getenv("MYRIAD_E2E_HOME"); home != "" {
+			shared.err = os.Remove(f.Home) // it is empty
+			f.Home = home
+		}
+		shared.suite = &suite{Fleet: f, lab: theLaboratory}
+		shared.err = errors.Join(shared.err, shared.up(context.Background()))
 	})
 	if shared.err != nil {
 		t.Fatalf("bringing the shared fleet up: %v", shared.err)
@@ -81,22 +101,46 @@ func ownFleet(t *testing.T) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &suite{Fleet: f, lab: theLaboratory}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), upBudget)
 		defer cancel()
-		if err := f.Remove(ctx); err != nil {
+		if err := s.remove(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	return &suite{Fleet: f}
+	return s
 }
 
-// up brings the fleet up and connects to its hub.
+// remove the fleet and what it has in the lab.
+func (s *suite) remove(ctx context.Context) error {
+	err := s.Remove(ctx)
+	if s.lab == nil {
+		return err
+	}
+	return errors.Join(err, s.lab.clear(ctx, s.labCell()))
+}
+
+// labCell is the name of the fleet's cell in the lab: no two fleets share one.
+func (s *suite) labCell() string {
+	return "lab-" + strings.TrimPrefix(filepath.Base(s.Home), "myriad-")
+}
+
+// up brings the fleet up and connects to its hub. With the lab as a cell, that is the only one of its
+// region which takes guests.
 func (s *suite) up(ctx context.Context, flags ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, upBudget)
 	defer cancel()
+	if s.lab != nil {
+		flags = append(flags, "--no-hello", "--cell", s.labCell()+"@eu-frankfurt="+s.lab.Kubeconfig())
+	}
 	if _, err := s.Up(ctx, flags...); err != nil {
 		return err
+	}
+	if s.lab != nil {
+		if _, err := s.Run(ctx, "cell", "cordon", "fra-1"); err != nil {
+			return err
+		}
 	}
 	hub, err := s.Hub()
 	s.hub = hub
