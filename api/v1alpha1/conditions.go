@@ -43,6 +43,7 @@ const (
 	ReasonStarting         = "Starting"         // components are starting for the first time
 	ReasonWaitingForSlot   = "WaitingForSlot"   // start-ups are paced to the cores; the guest waits its turn
 	ReasonComponentsFailed = "ComponentsFailed" // a component keeps dying; the message holds its last words
+	ReasonBlocked          = "Blocked"          // a component cannot start: no room, no volume, no image; the message says what lacks
 	ReasonDegraded         = "Degraded"         // the guest serves, but not with every component it should have
 	ReasonUnavailable      = "Unavailable"      // no API server of the guest answers
 	ReasonDeleting         = "Deleting"         // the guest is being removed

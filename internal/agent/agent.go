@@ -18,6 +18,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/internal/agent/cell"
 	"github.com/myriad-fleet/myriad/internal/agent/drills"
+	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/agent/guest"
 	"github.com/myriad-fleet/myriad/internal/agent/hub"
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
@@ -37,6 +38,7 @@ type Runtime interface {
 	guest.Runtime
 	cell.Runtime
 	drills.Runtime
+	etcd.Runtime
 }
 
 // Options of an agent.
@@ -155,5 +157,5 @@ func newAgent(o Options) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(o, connection, store), nil
+	return assemble(o, connection, store)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/agent/certificates"
 	"github.com/myriad-fleet/myriad/internal/agent/credentials"
 	"github.com/myriad-fleet/myriad/internal/agent/drills"
+	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/agent/guest"
 	"github.com/myriad-fleet/myriad/internal/agent/heartbeat"
 	"github.com/myriad-fleet/myriad/internal/agent/hub"
@@ -19,6 +20,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
 	"github.com/myriad-fleet/myriad/internal/agent/renewal"
 	"github.com/myriad-fleet/myriad/internal/agent/reports"
+	"github.com/myriad-fleet/myriad/internal/agent/roundtrip"
 )
 
 // agent is the parts of a running agent.
@@ -27,9 +29,11 @@ type agent struct {
 	orders    *orders.Store
 	reports   *reports.Queue
 	guests    *guest.Reconciler
+	etcd      *etcd.Keeper
 	signer    *credentials.Signer
 	cell      *cell.Reporter
 	drills    *drills.Keeper
+	roundTrip *roundtrip.Measurer
 	renewer   *renewal.Renewer
 	heartbeat *heartbeat.Heart
 }
@@ -41,13 +45,19 @@ type book struct {
 }
 
 // assemble puts an agent's parts together.
-func assemble(o Options, connection *hub.Connection, store *orders.Store) *agent {
+func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agent, error) {
 	a := &agent{hub: connection, orders: store, reports: reports.NewQueue(connection, o.Clock, o.Log)}
 	identities := identity.NewStore(filepath.Join(o.Dir, "identities"), o.Clock)
+	keeper, err := newKeeper(o, func(id string) { a.guests.Enqueue(id) })
+	if err != nil {
+		return nil, err
+	}
+	a.etcd = keeper
 	a.guests = guest.New(guest.Options{
 		Runtime: o.Runtime, AnyAddress: o.AnyAddress, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
 		Certificates: certificates.NewStore(filepath.Join(o.Dir, "certificates"), o.LeafLifetime, o.Clock),
 		Bootstrap:    bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock),
+		Etcd:         a.etcd,
 		Clock:        o.Clock, Log: o.Log,
 	})
 	a.signer = credentials.New(credentials.Options{
@@ -60,12 +70,16 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) *agent
 	a.drills = drills.New(drills.Options{
 		Hub: connection, Runtime: o.Runtime, InForce: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
 	})
+	a.roundTrip = roundtrip.New(roundtrip.Options{
+		Hub: connection, Orders: store, Identities: identities, Hosts: a.guests.Hosts,
+		Changed: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
+	})
 	a.cell = cell.New(cell.Options{
 		Hub: connection, Runtime: o.Runtime, Orders: store, Versions: o.Versions, AgentVersion: o.Version,
-		Drills: a.drills.Drills, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
+		Drills: a.drills.Drills, RoundTrips: a.roundTrip.RoundTrips, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
 	})
 	a.heartbeat = &heartbeat.Heart{Hub: connection, Holder: holder(), Clock: o.Clock, Log: o.Log}
-	return a
+	return a, nil
 }
 
 // connect has every part told what it works on.
@@ -93,7 +107,8 @@ func (a *agent) connect() error {
 // parts are what runs, each until the context ends.
 func (a *agent) parts() []func(context.Context) {
 	return []func(context.Context){
-		a.hub.Run, a.reports.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.heartbeat.Run, a.synced,
+		a.hub.Run, a.reports.Run, a.etcd.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.roundTrip.Run, a.heartbeat.Run,
+		a.synced,
 		func(ctx context.Context) { a.guests.Run(ctx, a.orders.IDs) },
 	}
 }

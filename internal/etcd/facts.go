@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
@@ -36,6 +37,8 @@ type Zone struct {
 	Name string
 	// PeerURL by which etcd's list names the zone's member.
 	PeerURL string
+	// Start is what the runtime was told last that the member does without data.
+	Start controlplane.EtcdStart
 	// Component is how the runtime says the member is.
 	Component runtime.Component
 	// Status is the member's own answer; nil when it gave none.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
@@ -31,6 +32,9 @@ func (v *view) learner() (Step, bool) {
 func (v *view) firstStart(zone Zone) Step {
 	if zone.Component.State != runtime.BackOff || zone.Status != nil {
 		return wait("the new member of zone %s is starting", zone.Name)
+	}
+	if zone.Start != controlplane.EtcdJoin {
+		return wait("the new member of zone %s is being told to join", zone.Name)
 	}
 	if v.Now.Sub(v.Memory.Discarded[zone.Name]) < discardPause {
 		return wait("the new member of zone %s was started, and died: %s", zone.Name, zone.Component.LastExit)

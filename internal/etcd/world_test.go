@@ -167,7 +167,7 @@ func (w *world) facts() Facts {
 	}
 	for _, name := range w.zones {
 		d := w.disks[name]
-		zone := Zone{Name: name, PeerURL: peerURL(name), Component: runtime.Component{Name: "etcd-" + name, State: runtime.Running, Ready: true}}
+		zone := Zone{Name: name, PeerURL: peerURL(name), Start: w.starts[name], Component: runtime.Component{Name: "etcd-" + name, State: runtime.Running, Ready: true}}
 		switch {
 		case w.away[name]:
 			zone.Component.Ready = false // hung: it has not died

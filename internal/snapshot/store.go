@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file://
 	_ "gocloud.dev/blob/s3blob"   // s3://
+	"gocloud.dev/gcerrors"
 	"k8s.io/utils/clock"
 )
 
@@ -33,15 +35,21 @@ const (
 
 // Store of snapshots. An object is named <id>/<time>-<revision>.db.age, or .db when it is not sealed.
 type Store struct {
-	bucket *blob.Bucket
-	clock  clock.Clock
+	location *url.URL
+	clock    clock.Clock
+
+	mu     sync.Mutex
+	opened *blob.Bucket // nil until it could be opened
 }
 
 // Open opens a store by its URL: file:///a/directory (made if need be, for its owner alone) or
 // s3://bucket?region=…, with the parameters of gocloud.dev/blob; credentials come from the environment
-// as that driver wants them.
-func Open(ctx context.Context, location string, clk clock.Clock) (*Store, error) {
+// as that driver wants them. The store need not be there yet: each use tries to open it.
+func Open(location string, clk clock.Clock) (*Store, error) {
 	at, err := url.Parse(location)
+	if err == nil && !blob.DefaultURLMux().ValidBucketScheme(at.Scheme) {
+		err = fmt.Errorf("%q: no such kind of store", location)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store of snapshots: %w: give a URL such as file:///var/lib/snapshots or s3://bucket?region=eu-1", err)
 	}
@@ -55,16 +63,31 @@ func Open(ctx context.Context, location string, clk clock.Clock) (*Store, error)
 		}
 		at.RawQuery = query.Encode()
 	}
-	bucket, err := blob.OpenBucket(ctx, at.String())
-	if err != nil {
-		return nil, fmt.Errorf("store of snapshots %s: %w: give a URL such as file:///var/lib/snapshots or s3://bucket?region=eu-1", at.Redacted(), err)
+	return &Store{location: at, clock: clk}, nil
+}
+
+// bucket opens the store when that has not been possible yet.
+func (s *Store) bucket(ctx context.Context) (*blob.Bucket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened == nil {
+		bucket, err := blob.OpenBucket(ctx, s.location.String())
+		if err != nil {
+			return nil, fmt.Errorf("open the store of snapshots %s: %w", s.location.Redacted(), err)
+		}
+		s.opened = bucket
 	}
-	return &Store{bucket: bucket, clock: clk}, nil
+	return s.opened, nil
 }
 
 // Close ends all connections.
 func (s *Store) Close() error {
-	if err := s.bucket.Close(); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened == nil {
+		return nil
+	}
+	if err := s.opened.Close(); err != nil {
 		return fmt.Errorf("close the store of snapshots: %w", err)
 	}
 	return nil
@@ -113,9 +136,13 @@ func (s *Store) Save(ctx context.Context, from Source, stream io.Reader) (Object
 
 // write makes an object appear whole, or not at all: a writer whose context has ended stores nothing.
 func (s *Store) write(ctx context.Context, name, recipient string, stream io.Reader) (int64, error) {
+	bucket, err := s.bucket(ctx)
+	if err != nil {
+		return 0, err
+	}
 	ctx, abandon := context.WithCancel(ctx)
 	defer abandon()
-	object, err := s.bucket.NewWriter(ctx, name, &blob.WriterOptions{ContentType: "application/octet-stream"})
+	object, err := bucket.NewWriter(ctx, name, &blob.WriterOptions{ContentType: "application/octet-stream"})
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
@@ -198,7 +225,11 @@ func (s *Store) prune(ctx context.Context, id string) error {
 
 // list returns a guest's whole snapshots, oldest first, and what else there is.
 func (s *Store) list(ctx context.Context, id string) (whole, other []Object, err error) {
-	objects := s.bucket.List(&blob.ListOptions{Prefix: id + "/"})
+	bucket, err := s.bucket(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	objects := bucket.List(&blob.ListOptions{Prefix: id + "/"})
 	for {
 		found, err := objects.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -230,11 +261,12 @@ func takenAt(name string) (time.Time, bool) {
 }
 
 func (s *Store) delete(ctx context.Context, objects []Object) error {
+	bucket, err := s.bucket(ctx)
+	if err != nil {
+		return err
+	}
 	for _, object := range objects {
-		if err := s.bucket.Delete(ctx, object.Name); err != nil {
-			if gone, existsErr := s.bucket.Exists(ctx, object.Name); existsErr == nil && !gone {
-				continue
-			}
+		if err := bucket.Delete(ctx, object.Name); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
 			return fmt.Errorf("remove snapshot %s: %w", object.Name, err)
 		}
 	}

@@ -26,7 +26,7 @@ func open(t *testing.T) (*Store, string, *clocktesting.FakeClock) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "snapshots")
 	clk := clocktesting.NewFakeClock(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
-	store, err := Open(t.Context(), "file://"+dir, clk)
+	store, err := Open("file://"+dir, clk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +173,29 @@ func TestKeepsTheLast(t *testing.T) {
 
 func TestOpenSaysWhatToGive(t *testing.T) {
 	for _, location := range []string{"ftp://x", "/var/lib", "file://\x00"} {
-		if _, err := Open(t.Context(), location, clocktesting.NewFakeClock(time.Now())); err == nil || !strings.Contains(err.Error(), "s3://") {
+		if _, err := Open(location, clocktesting.NewFakeClock(time.Now())); err == nil || !strings.Contains(err.Error(), "s3://") {
 			t.Errorf("Open(%q): %v", location, err)
 		}
+	}
+}
+
+// TestStoreComesBack: a store that cannot be opened at first is used once it can.
+func TestStoreComesBack(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(parent, nil, 0o600); err != nil { // where the disk is to be mounted
+		t.Fatal(err)
+	}
+	store, err := Open("file://"+parent+"/snapshots", clocktesting.NewFakeClock(time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Save(t.Context(), Source{ID: testID}, bytes.NewReader(database(3))); err == nil || !strings.Contains(err.Error(), parent) {
+		t.Errorf("without the disk: %v", err)
+	}
+	if err := os.Remove(parent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Save(t.Context(), Source{ID: testID}, bytes.NewReader(database(3))); err != nil {
+		t.Errorf("with the disk: %v", err)
 	}
 }

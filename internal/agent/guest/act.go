@@ -124,11 +124,15 @@ func (r *Reconciler) reserve(ctx context.Context, s *scope) outcome {
 	return outcome{}
 }
 
-// render turns the order into a manifest.
+// render turns the order into a manifest. From the bootstrap on no member of etcd starts over when it
+// finds its data gone: until then there was nobody whose data it could have been.
 func (r *Reconciler) render(_ context.Context, s *scope) outcome {
+	if r.Bootstrap.Done(s.id) {
+		s.starts = r.Etcd.Starts(s.facts.Order)
+	}
 	manifest, err := controlplane.Render(controlplane.Input{
 		Order: *s.facts.Order, Profile: controlplane.Guest, Hosts: s.record.hosts, AnyAddress: r.AnyAddress,
-		Frozen: frozen(s.facts.Order),
+		EtcdStarts: s.starts, Frozen: frozen(s.facts.Order),
 	})
 	if err != nil {
 		return failed(v1alpha1.ReasonInvalidOrder, fmt.Errorf("render the order: %w", err))
@@ -165,7 +169,7 @@ func (r *Reconciler) apply(ctx context.Context, s *scope) outcome {
 		s.record.applied = ""
 		return failed(v1alpha1.ReasonApplyFailed, fmt.Errorf("hand the manifest to the cell's runtime: %w", err))
 	}
-	s.record.applied = hash
+	s.record.applied, s.record.starts = hash, s.starts
 	return outcome{}
 }
 

@@ -53,6 +53,9 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 	if err := r.Runtime.Delete(ctx, s.id); err != nil {
 		return fmt.Errorf("guest %s: have the cell's runtime remove it: %w", s.id, err)
 	}
+	if err := r.Etcd.Remove(ctx, s.id); err != nil {
+		return err
+	}
 	for _, remove := range []func(string) error{
 		r.Certificates.Remove, r.Bootstrap.Remove, r.Identities.Remove, r.Orders.Remove,
 	} {

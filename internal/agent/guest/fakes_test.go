@@ -20,6 +20,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/agent/bootstrap"
 	"github.com/myriad-fleet/myriad/internal/agent/certificates"
+	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/agent/identity"
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
@@ -37,6 +38,7 @@ type world struct {
 	runtime *fakeRuntime
 	hub     *fakeHub
 	inside  *fakeBootstrap
+	etcd    *fakeEtcd
 	crash   *crash // shared by all fakes; nil for none
 	leaves  time.Duration
 
@@ -50,6 +52,7 @@ func newWorld(t *testing.T) *world {
 		runtime: &fakeRuntime{state: map[string]runtime.Observation{}, manifests: map[string]controlplane.Manifest{}},
 		hub:     &fakeHub{synced: true, orders: map[string]*v1alpha1.ControlPlane{}},
 		inside:  &fakeBootstrap{notes: map[string]bool{}},
+		etcd:    &fakeEtcd{starts: controlplane.EtcdSealed, kept: map[string]etcd.Guest{}},
 	}
 }
 
@@ -60,12 +63,12 @@ func (w *world) boot() *Reconciler {
 	if err != nil {
 		w.t.Fatalf("open the orders: %v", err)
 	}
-	w.runtime.crash, w.hub.crash, w.inside.crash = w.crash, w.crash, w.crash
+	w.runtime.crash, w.hub.crash, w.inside.crash, w.etcd.crash = w.crash, w.crash, w.crash, w.crash
 	if w.beforeWork != nil {
 		w.beforeWork()
 	}
 	return New(Options{
-		Runtime: w.runtime, Hub: w.hub, Bootstrap: w.inside,
+		Runtime: w.runtime, Hub: w.hub, Bootstrap: w.inside, Etcd: w.etcd,
 		Orders:     &crashingOrders{Orders: store, crash: w.crash},
 		Identities: &crashingIdentities{identity.NewStore(filepath.Join(w.dir, "identities"), w.clock), w.crash},
 		Certificates: &crashingCertificates{

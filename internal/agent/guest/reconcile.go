@@ -18,11 +18,15 @@ import (
 type record struct {
 	hosts      map[string]string  // by instance: what Reserve answered
 	applied    string             // hash of the manifest that the runtime took last
+	starts     starts             // of that manifest
 	conditions []metav1.Condition // as last reported
 	worseSince time.Time          // since when a guest that served looks worse; zero: it does not
 	complaint  string             // the error that was logged last
 	bootstrap  *background        // nil for none yet
 }
+
+// starts says, by instance, what a member of etcd does that finds its data directory empty.
+type starts = map[string]controlplane.EtcdStart
 
 // scope is one look at one guest.
 type scope struct {
@@ -34,6 +38,7 @@ type scope struct {
 	problem error // why not all steps were done
 
 	identity pki.Identity
+	starts   starts
 	manifest controlplane.Manifest
 	issued   certificates.Set
 	escrow   string
@@ -66,8 +71,9 @@ type step struct {
 // and, whatever came of those,
 //
 //  9. bootstrap: have the inside of the guest set up once its API server answers
-//  10. seal:     seal the identity for the hub to keep
-//  11. report:   tell the hub
+//  10. keep:     have its etcd kept from then on
+//  11. seal:     seal the identity for the hub to keep
+//  12. report:   tell the hub
 func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Duration, error) {
 	s := &scope{id: id, record: r.record(id)}
 	act := []step{
@@ -80,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Duration, e
 		{"certify", r.certify},
 		{"apply", r.apply},
 	}
-	tell := []step{{"bootstrap", r.bootstrap}, {"seal", r.seal}, {"report", r.report}}
+	tell := []step{{"bootstrap", r.bootstrap}, {"keep", r.keep}, {"seal", r.seal}, {"report", r.report}}
 	for _, steps := range [][]step{act, tell} {
 		for _, step := range steps {
 			done := step.run(ctx, s)

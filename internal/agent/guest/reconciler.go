@@ -14,6 +14,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/agent/bootstrap"
 	"github.com/myriad-fleet/myriad/internal/agent/certificates"
+	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/pki"
@@ -80,6 +81,16 @@ type Bootstrap interface {
 	Remove(id string) error
 }
 
+// Etcd keeps the guests' etcds once they are bootstrapped.
+type Etcd interface {
+	// Starts says, by instance, what a member does that finds its data directory empty.
+	Starts(order *v1alpha1.ControlPlaneSpec) map[string]controlplane.EtcdStart
+	Keep(guest etcd.Guest)
+	Report(id string) etcd.Report
+	// Remove forgets a guest and removes its snapshots.
+	Remove(ctx context.Context, id string) error
+}
+
 // Options of a Reconciler.
 type Options struct {
 	Runtime Runtime
@@ -90,6 +101,7 @@ type Options struct {
 	Identities   Identities
 	Certificates Certificates
 	Bootstrap    Bootstrap
+	Etcd         Etcd
 	Clock        clock.WithTicker
 	Log          *slog.Logger
 }

@@ -44,7 +44,7 @@ func no(reason, message string) (verdict, bool) {
 
 // readyChain decides the Ready condition: the first rule that has something to say does.
 var readyChain = []func(Facts) (verdict, bool){
-	isFrozen, hasProblem, keepsFailing, waitsForSlot, hasNoAPIServer, isNotBootstrapped, hasNoLeader, lacksInstances, isReady,
+	isFrozen, hasProblem, keepsFailing, isBlocked, waitsForSlot, hasNoAPIServer, isNotBootstrapped, hasNoLeader, lacksInstances, isReady,
 }
 
 // Ready judges whether the guest does what it is for.
@@ -105,6 +105,21 @@ func keepsFailing(f Facts) (verdict, bool) {
 		c, ok := f.Observation.Component(instance.Name)
 		if ok && !c.Ready && c.State != runtime.Held && c.LastExit != "" && readyOf(f, instance.Kind) == 0 {
 			return no(v1alpha1.ReasonComponentsFailed, instance.Name+": "+c.LastExit)
+		}
+	}
+	return verdict{}, false
+}
+
+// isBlocked looks at a guest that has not been ready yet for a component that cannot start, and that has
+// no twin that did.
+func isBlocked(f Facts) (verdict, bool) {
+	if f.Served {
+		return verdict{}, false
+	}
+	for _, instance := range f.Instances {
+		c, ok := f.Observation.Component(instance.Name)
+		if ok && c.State == runtime.Blocked && readyOf(f, instance.Kind) == 0 {
+			return no(v1alpha1.ReasonBlocked, instance.Name+": "+c.Message)
 		}
 	}
 	return verdict{}, false
@@ -204,6 +219,8 @@ func unready(f Facts) string {
 		switch {
 		case !ok:
 			list = append(list, instance.Name+" (not there)")
+		case !c.Ready && c.Message != "" && c.State != runtime.Held:
+			list = append(list, fmt.Sprintf("%s (%s: %s)", c.Name, c.State, c.Message))
 		case !c.Ready && c.LastExit != "" && c.State != runtime.Held:
 			list = append(list, fmt.Sprintf("%s (%s: %s)", c.Name, c.State, c.LastExit))
 		case !c.Ready:
@@ -217,7 +234,8 @@ func unready(f Facts) string {
 func onTheirWay(f Facts) bool {
 	for _, instance := range f.Instances {
 		c, ok := f.Observation.Component(instance.Name)
-		if !ok || (!c.Ready && c.State != runtime.Held && c.State != runtime.BackOff) {
+		stuck := c.State == runtime.Held || c.State == runtime.BackOff || c.State == runtime.Blocked
+		if !ok || (!c.Ready && !stuck) {
 			return true
 		}
 	}

@@ -87,6 +87,29 @@ func TestConditions(t *testing.T) {
 			facts:  with(factsOf(v1alpha1.Single, is("etcd-a", runtime.Starting, "exit status 1: disk full"), is("kube-apiserver-a", runtime.Waiting, "")), fresh),
 			ready:  "False/ComponentsFailed", progressing: "False/ComponentsFailed", message: "etcd-a: exit status 1: disk full",
 		},
+		"Blocked": {
+			reason: "a new guest says what keeps its component from starting",
+			facts: with(factsOf(v1alpha1.Single, runtime.Component{
+				Name: "etcd-a", State: runtime.Blocked, Message: "0/3 nodes are available: 3 Insufficient memory",
+			}, is("kube-apiserver-a", runtime.Waiting, "")), fresh),
+			ready: "False/Blocked", progressing: "False/Blocked", message: "etcd-a: 0/3 nodes are available: 3 Insufficient memory",
+		},
+		"ZoneBlockedAtBirth": {
+			reason: "a new guest does not wait for a zone without room",
+			facts: factsOf(v1alpha1.Zonal, runtime.Component{
+				Name: "etcd-b", State: runtime.Blocked, Message: "0/3 nodes are available: 3 Insufficient memory",
+			}),
+			ready: "True/Degraded", progressing: "False/Degraded",
+			message: "the guest serves without: etcd-b (Blocked: 0/3 nodes are available: 3 Insufficient memory)",
+		},
+		"BlockedLater": {
+			reason: "what lacks is told rather than how it died long ago",
+			facts: with(factsOf(v1alpha1.Single, runtime.Component{
+				Name: "kube-apiserver-a", State: runtime.Blocked, LastExit: "signal: killed", Message: "no node",
+			}), served),
+			ready: "False/Unavailable", progressing: "False/Unavailable",
+			message: "no API server answers: kube-apiserver-a (Blocked: no node)",
+		},
 		"Unavailable": {
 			reason: "a guest that served has lost its only API server",
 			facts:  with(factsOf(v1alpha1.Single, is("kube-apiserver-a", runtime.BackOff, "signal: killed")), served),
@@ -155,7 +178,7 @@ func TestConditions(t *testing.T) {
 // TestConditionsAlwaysSaySomething: whatever the runtime reports, there is a reason and a message, and
 // a guest is called ready only when an API server, a controller manager and a scheduler are.
 func TestConditionsAlwaysSaySomething(t *testing.T) {
-	states := []runtime.State{runtime.Waiting, runtime.Queued, runtime.Starting, runtime.Running, runtime.BackOff, runtime.Held}
+	states := []runtime.State{runtime.Waiting, runtime.Queued, runtime.Starting, runtime.Running, runtime.BackOff, runtime.Held, runtime.Blocked}
 	rapid.Check(t, func(t *rapid.T) {
 		f := factsOf(rapid.SampledFrom([]v1alpha1.Availability{v1alpha1.Single, v1alpha1.Zonal}).Draw(t, "availability"))
 		f.Bootstrapped, f.Served = rapid.Bool().Draw(t, "bootstrapped"), rapid.Bool().Draw(t, "served")

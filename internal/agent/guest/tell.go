@@ -13,6 +13,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/agent/bootstrap"
+	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
 
@@ -53,6 +54,17 @@ func (r *Reconciler) bootstrap(ctx context.Context, s *scope) outcome {
 			r.queue.AddAfter(guest.ID, bootstrapRetry)
 		}
 	})
+	return outcome{}
+}
+
+// keep has the guest's etcd kept.
+func (r *Reconciler) keep(_ context.Context, s *scope) outcome {
+	if s.facts.Bootstrapped && s.identity != nil && s.record.applied != "" {
+		r.Etcd.Keep(etcd.Guest{
+			Order: s.facts.Order, Hosts: s.record.hosts, Identity: s.identity,
+			Observation: s.facts.Observation, Starts: s.record.starts,
+		})
+	}
 	return outcome{}
 }
 
@@ -118,8 +130,15 @@ func (r *Reconciler) report(_ context.Context, s *scope) outcome {
 			Reason: v1alpha1.ReasonFrozen, Message: frozenMessage(order),
 		})
 	}
+	known := r.Etcd.Report(s.id)
+	if known.Condition == nil {
+		known.Condition = meta.FindStatusCondition(s.record.conditions, v1alpha1.ConditionEtcdHealthy) // told before this agent was
+	}
+	if known.Condition != nil {
+		conditions = append(conditions, *known.Condition)
+	}
 	s.record.conditions = stamp(conditions, s.record.conditions, r.Clock.Now())
-	r.Hub.Report(s.id, s.status())
+	r.Hub.Report(s.id, s.status(known.Status))
 	return outcome{}
 }
 
@@ -145,7 +164,7 @@ func (r *Reconciler) hold(s *scope, ready metav1.Condition) time.Duration {
 
 // status is the whole report. What could not be found out this time stays as the hub has it: the
 // gateways route by it.
-func (s *scope) status() v1alpha1.ControlPlaneStatus {
+func (s *scope) status(members *v1alpha1.EtcdStatus) v1alpha1.ControlPlaneStatus {
 	status := *s.hub.Status.DeepCopy()
 	status.Conditions, status.ObservedGeneration = s.record.conditions, s.hub.Generation
 	if s.escrow != "" {
@@ -159,6 +178,9 @@ func (s *scope) status() v1alpha1.ControlPlaneStatus {
 	}
 	if s.facts.Observation.Exists {
 		status.Components = s.components()
+	}
+	if members != nil {
+		status.Etcd = members
 	}
 	if s.facts.Problem == nil && serves(s.facts) {
 		status.Version = s.facts.Order.Version

@@ -91,6 +91,8 @@ func (r *fakeRuntime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
 	return nil
 }
 
+func (r *fakeRuntime) Discard(context.Context, string, string) error { return nil }
+
 func (r *fakeRuntime) Capacity(context.Context) (runtime.Capacity, error) {
 	return runtime.Capacity{{Name: "a", CPU: resource.MustParse("4"), Memory: resource.MustParse("8Gi")}}, nil
 }
