@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
 
 // TestUpgradeRestartsNoGuest brings up a fleet of an older build, whose newest render revision is 1,
@@ -33,7 +35,7 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 		t.Error("the agent is still that of the old build: nothing was upgraded")
 	}
 	recruit := s.create(t, "recruit", "--region", "eu-frankfurt")
-	recruit.wantRevision(t, 2)
+	recruit.wantRevision(t, controlplane.LatestRevision())
 	quiet(t, direct)
 	quiet(t, routed)
 	if err := stop(t, direct).Flawless(); err != nil {
@@ -52,7 +54,7 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 	g.sameInstances(t, before, "the upgrade")
 }
 
-// buildOld builds the myriad command as it was before render revision 2.
+// buildOld builds the myriad command as it was when render revision 1 was the newest.
 func buildOld(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "myriad")

@@ -30,13 +30,13 @@
 //  3. The member starts, with what is wanted now, and then the API server, too.
 //  4. When all are ready the next zone follows, and then what else must restart.
 //
-// The zone's controller manager and scheduler lose their API server meanwhile, for about 6 s where the
-// machine is idle. Those that must restart anyway go with the zone, first. The others are left alone: a
-// leader keeps its Lease when it can renew it within 10 s, and a kube-controller-manager that ends does
-// not release it (v1.36 can, behind an alpha feature gate), so that ending one that leads would always
-// cost 15 s without controllers. One that gives up after 10 s starts again with its API server; that is
-// not counted as a restart, because it is the order's doing. A member alone, without a twin that could
-// serve meanwhile, restarts alone: the API server waits for it.
+// The zone's controller manager and scheduler lose their API server meanwhile. Those that must restart
+// anyway go with the zone, first. The others are left alone: a leader keeps its Lease when it can renew it
+// within 10 s, and a kube-controller-manager that ends does not release it (v1.36 can, behind an alpha
+// feature gate), so that ending one that leads would always cost 15 s without controllers. One that gives
+// up after 10 s, as leaders do on a busy machine, starts again with its API server; that is not counted as
+// a restart, because it is the order's doing. A member alone, without a twin that could serve meanwhile,
+// restarts alone: the API server waits for it.
 //
 // # Data
 //
