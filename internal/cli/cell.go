@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -51,6 +53,10 @@ func (s *session) cellTable(cells []v1alpha1.Cell) table {
 	t := table{columns: []string{"NAME", "REGION", "ZONES", "READY", "REASON", "GUESTS", "CORDONED", "DRILLS", "ORPHANS", "AGE"}}
 	for _, cell := range cells {
 		ready, reason := conditionColumns(cell.Status.Conditions)
+		if runtime := meta.FindStatusCondition(cell.Status.Conditions, v1alpha1.ConditionRuntimeReady); runtime != nil &&
+			runtime.Status != metav1.ConditionTrue && ready == string(metav1.ConditionTrue) {
+			reason = runtime.Reason // the agent lives, and the cell takes no new guests
+		}
 		t.rows = append(t.rows, []string{
 			cell.Name, cell.Spec.Region, strings.Join(cell.Spec.Zones, ","), ready, reason,
 			strconv.Itoa(int(cell.Status.Guests)), strconv.FormatBool(cell.Spec.Cordoned),
@@ -99,9 +105,14 @@ func (s *session) describeCell(ctx context.Context, name string) error {
 		d := &description{out: s.out}
 		d.fields(s.cellFields(cell))
 		d.conditions(s, "Conditions", cell.Status.Conditions)
-		var zones, guests, orphans [][]string
+		var zones, trips, guests, orphans [][]string
 		for _, zone := range cell.Status.Zones {
-			zones = append(zones, []string{zone.Name, zone.CPU.String(), zone.Memory.String()})
+			zones = append(zones, []string{
+				zone.Name, zone.CPU.String(), zone.Memory.String(), count(zone.Nodes), count(zone.Pods), count(zone.Addresses), count(zone.Volumes),
+			})
+		}
+		for _, trip := range cell.Status.RoundTrips {
+			trips = append(trips, []string{trip.Between, milliseconds(trip.MedianMicroseconds), milliseconds(trip.P99Microseconds), trip.Source})
 		}
 		for _, plane := range planes.Items {
 			guests = append(guests, guestRow(&plane))
@@ -109,11 +120,24 @@ func (s *session) describeCell(ctx context.Context, name string) error {
 		for _, orphan := range cell.Status.Orphans {
 			orphans = append(orphans, []string{orphan.ID, orphan.Order.Cluster.Namespace, orphan.Order.Cluster.Name, s.age(orphan.Since)})
 		}
-		d.section("Capacity", []string{"ZONE", "CPU", "MEMORY"}, zones)
+		d.section("Capacity", []string{"ZONE", "CPU", "MEMORY", "NODES", "PODS", "ADDRESSES", "VOLUMES"}, zones)
+		d.section("Round trips between zones", []string{"ZONES", "MEDIAN", "P99", "SOURCE"}, trips)
 		d.section("Guests", []string{"ID", "NAMESPACE", "CLUSTER", "VERSION", "AVAILABILITY", "READY", "REASON"}, guests)
 		d.section("Orphans (take them over with 'myriad cell adopt "+name+" --all')", []string{"ID", "NAMESPACE", "CLUSTER", "SINCE"}, orphans)
 		return d.err
 	})
+}
+
+// count is a number that may not have been counted.
+func count(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return strconv.FormatInt(*n, 10)
+}
+
+func milliseconds(microseconds int64) string {
+	return strconv.FormatFloat(float64(microseconds)/1000, 'f', 1, 64) + " ms"
 }
 
 func (s *session) cellFields(cell *v1alpha1.Cell) [][2]string {

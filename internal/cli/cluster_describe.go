@@ -206,9 +206,10 @@ func (d *description) controlPlane(s *session, plane *v1alpha1.ControlPlane) {
 	d.conditions(s, "Control plane conditions", plane.Status.Conditions)
 	components := make([][]string, 0, len(plane.Status.Components))
 	for _, c := range plane.Status.Components {
-		components = append(components, []string{c.Name, strconv.FormatBool(c.Ready), strconv.Itoa(int(c.Restarts)), c.LastExit})
+		components = append(components, []string{c.Name, strconv.FormatBool(c.Ready), strconv.Itoa(int(c.Restarts)), c.LastExit, c.Message})
 	}
-	d.section("Components", []string{"NAME", "READY", "RESTARTS", "LAST EXIT"}, components)
+	d.section("Components", []string{"NAME", "READY", "RESTARTS", "LAST EXIT", "WAITS FOR"}, components)
+	d.etcd(s, plane.Status.Etcd)
 	servers := make([][]string, 0, len(plane.Status.Endpoints))
 	for _, e := range plane.Status.Endpoints {
 		servers = append(servers, []string{e.Zone, e.Address, strconv.Itoa(int(e.Port))})
