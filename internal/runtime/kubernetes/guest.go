@@ -15,10 +15,6 @@ import (
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/roll"
 )
 
-// lookAgain is when to look at a guest again that waits for something that no watch tells of: its slot's
-// end, or events that say why it does not start.
-const lookAgain = 2 * time.Second
-
 // guest is one guest that this agent has a manifest of.
 type guest struct {
 	*Runtime

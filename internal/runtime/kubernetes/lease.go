@@ -34,9 +34,9 @@ type lease struct {
 	lock    *resourcelock.LeaseLock
 
 	mu     sync.Mutex
-	held   context.Context // ends with the right; nil while another has it
-	holder string          // who has it, as far as known
-	cause  error           // why it cannot be had; nil for nothing known
+	held   heldLease
+	holder string // who has it, as far as known
+	cause  error  // why it cannot be had; nil for nothing known
 }
 
 func newLease(r *Runtime) (*lease, error) {
@@ -63,9 +63,9 @@ func newLease(r *Runtime) (*lease, error) {
 func (l *lease) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := l.prepare(ctx); err != nil {
-			l.note(nil, err)
+			l.note(heldLease{}, err)
 		} else if elector, err := l.elector(); err != nil {
-			l.note(nil, err)
+			l.note(heldLease{}, err)
 		} else {
 			elector.Run(ctx)
 		}
@@ -92,18 +92,25 @@ func (l *lease) prepare(ctx context.Context) error {
 	return fmt.Errorf("make namespace %s: %w", name, err)
 }
 
+// heldLease is a time in which this agent has the right to write.
+type heldLease struct {
+	ctx context.Context // ends with it; nil while another agent has the right
+}
+
+func (h heldLease) holds() bool { return h.ctx != nil && h.ctx.Err() == nil }
+
 func (l *lease) elector() (*leaderelection.LeaderElector, error) {
 	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: l.lock, Name: l.lock.LeaseMeta.Name, ReleaseOnCancel: true,
 		LeaseDuration: leaseDuration, RenewDeadline: leaseRenewal, RetryPeriod: leaseRetry,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(held context.Context) {
-				l.note(held, nil)
+				l.note(heldLease{held}, nil)
 				l.runtime.Log.Info("this agent has the cell", "cell", l.runtime.Cell.Name)
 				l.runtime.enqueueAll()
 			},
 			OnStoppedLeading: func() {
-				l.note(nil, nil)
+				l.note(heldLease{}, nil)
 				l.runtime.Log.Warn("this agent does not have the cell any more and writes nothing", "cell", l.runtime.Cell.Name)
 			},
 			OnNewLeader: func(holder string) {
@@ -115,7 +122,7 @@ func (l *lease) elector() (*leaderelection.LeaderElector, error) {
 	})
 }
 
-func (l *lease) note(held context.Context, cause error) {
+func (l *lease) note(held heldLease, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held, l.cause = held, cause
@@ -127,7 +134,7 @@ func (l *lease) err() error {
 	defer l.mu.Unlock()
 	name := objects.SystemNamespace + "/" + l.lock.LeaseMeta.Name
 	switch {
-	case l.held != nil && l.held.Err() == nil:
+	case l.held.holds():
 		return nil
 	case l.cause != nil:
 		return l.runtime.wrap("Lease "+name+" cannot be had", l.cause)
@@ -142,8 +149,8 @@ func (l *lease) err() error {
 func (l *lease) writing(ctx context.Context) context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held == nil {
+	if l.held.ctx == nil {
 		return ctx
 	}
-	return l.held
+	return l.held.ctx
 }

@@ -13,7 +13,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -87,7 +86,7 @@ func TestDrift(t *testing.T) {
 
 	edit(f, &appsv1.ReplicaSet{ObjectMeta: named("kube-scheduler-a")}, "replicas and image are put right",
 		func(o *appsv1.ReplicaSet) {
-			o.Spec.Replicas, o.Spec.Template.Spec.Containers[0].Image = ptr.To(int32(0)), "evil:1"
+			o.Spec.Replicas, o.Spec.Template.Spec.Containers[0].Image = new(int32(0)), "evil:1"
 		},
 		func(o *appsv1.ReplicaSet) bool {
 			return *o.Spec.Replicas == 1 && o.Spec.Template.Spec.Containers[0].Image != "evil:1"
@@ -196,9 +195,9 @@ func (f *fixture) webhook(resource string) *admissionv1.ValidatingWebhookConfigu
 	hook := &admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: f.cell.Name},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: "hostile.example.com", SideEffects: ptr.To(admissionv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
-			FailurePolicy: ptr.To(admissionv1.Fail), TimeoutSeconds: ptr.To(int32(1)),
-			ClientConfig:      admissionv1.WebhookClientConfig{URL: ptr.To("https://127.0.0.1:1/")},
+			Name: "hostile.example.com", SideEffects: new(admissionv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
+			FailurePolicy: new(admissionv1.Fail), TimeoutSeconds: new(int32(1)),
+			ClientConfig:      admissionv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelCell: f.cell.Name}},
 			Rules: []admissionv1.RuleWithOperations{{
 				Operations: []admissionv1.OperationType{admissionv1.Create},
@@ -228,7 +227,7 @@ func (f *fixture) webhook(resource string) *admissionv1.ValidatingWebhookConfigu
 			}}
 		}
 		if err := f.api.Create(f.Context(), object, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "hostile.example.com") {
-			return fmt.Errorf("create %s: %v", resource, err)
+			return fmt.Errorf("create %s: %w", resource, err)
 		}
 		return nil
 	})
@@ -250,7 +249,7 @@ func TestTwoAgents(t *testing.T) {
 	second, _ := f.start(func(o *kubernetes.Options) { o.Identity = "other" })
 	f.eventually("the second agent knows who has it", func() error {
 		if err := reserve(second); err == nil || !strings.Contains(err.Error(), `agent "test" holds Lease myriad-system/agent-`+f.cell.Name) {
-			return fmt.Errorf("Reserve: %v", err)
+			return fmt.Errorf("the answer to Reserve is %w", err)
 		}
 		return nil
 	})

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
@@ -53,7 +52,7 @@ func startNodes(ctx context.Context, config *rest.Config) (*nodes, error) {
 	}
 	class := &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: className, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
-		Provisioner: provisioner, AllowVolumeExpansion: ptr.To(true),
+		Provisioner: provisioner, AllowVolumeExpansion: new(true),
 	}
 	if err := api.Create(ctx, class); err != nil {
 		return nil, err
@@ -230,7 +229,7 @@ func running(pod *corev1.Pod, serves bool) *corev1.PodStatus {
 			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, {Type: corev1.PodReady, Status: status},
 		},
 		ContainerStatuses: []corev1.ContainerStatus{{
-			Name: pod.Labels[objects.LabelKind], Ready: serves, Started: ptr.To(serves),
+			Name: pod.Labels[objects.LabelKind], Ready: serves, Started: new(serves),
 			State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 		}},
 	}

@@ -65,7 +65,9 @@ func (m *model) want(spec string, kinds ...controlplane.Kind) {
 	}
 }
 
-func (m *model) log(format string, args ...any) { m.journal = append(m.journal, fmt.Sprintf(format, args...)) }
+func (m *model) log(format string, args ...any) {
+	m.journal = append(m.journal, fmt.Sprintf(format, args...))
+}
 
 // decide and carry out what is decided; false when nothing was done.
 func (m *model) decide() bool {
