@@ -188,13 +188,19 @@ func killCgroup(ctx context.Context, cgroup string) error {
 				return false, fmt.Errorf("kill process %d: %w", pid, err)
 			}
 		}
-		// A frozen process does not die.
-		return len(left) == 0, setFrozen(ctx, cgroup, false)
+		return len(left) == 0, thaw(cgroup)
 	})
 	if err != nil {
 		return fmt.Errorf("kill the processes of cgroup %s (left: %v): %w", cgroup, left, err)
 	}
 	return nil
+}
+
+// thaw a cgroup and all below it, for a frozen process does not die. Each may be frozen by itself.
+func thaw(cgroup string) error {
+	return walkCgroup(filepath.Join(cgroupMount, freezer, cgroup), func(directory string) error {
+		return ignoreGone(os.WriteFile(filepath.Join(directory, "freezer.state"), []byte("THAWED"), 0o644))
+	})
 }
 
 // removeCgroup removes an empty cgroup and those below it from every hierarchy, v2 included: runc

@@ -1,119 +1,122 @@
 package lab
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Container of a pod, as the kernel and the zone's containerd know it: of a dead zone the cell's API
-// server does not.
-type Container struct {
-	// Zone that it runs in.
-	Zone string
-	// Namespace, Pod and PodUID of its pod, and Name in it.
-	Namespace, Pod, PodUID, Name string
-	// ID is another one after each restart.
-	ID string
-	// PID of its first process, as this machine counts.
-	PID int
-	// cgroup below the root of each hierarchy.
-	cgroup string
+// Limits that the kernel holds a container to, as its cgroup says.
+type Limits struct {
+	// CPU time per second in thousandths of a core; 0: no limit.
+	MilliCPU int64
+	// Memory in bytes; 0: no limit.
+	Memory int64
 }
 
-// Annotations that containerd's CRI plugin writes into a container's OCI configuration
-// (internal/cri/annotations).
-const (
-	annotationType      = "io.kubernetes.cri.container-type"
-	annotationName      = "io.kubernetes.cri.container-name"
-	annotationNamespace = "io.kubernetes.cri.sandbox-namespace"
-	annotationPod       = "io.kubernetes.cri.sandbox-name"
-	annotationPodUID    = "io.kubernetes.cri.sandbox-uid"
-)
-
-// Containers that run in a namespace's pods, and are not frozen.
-func (l *Lab) Containers(namespace string) ([]Container, error) {
-	var running []Container
-	for _, zone := range Zones() {
-		pattern := l.node(zone).path("containerd", "state", "io.containerd.runtime.v2.task", "k8s.io", "*")
-		bundles, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("list containers of zone %s: %w", zone, err)
-		}
-		for _, bundle := range bundles {
-			container, err := readContainer(zone, bundle)
-			if err != nil {
-				return nil, fmt.Errorf("read container %s of zone %s: %w", filepath.Base(bundle), zone, err)
-			}
-			if container != nil && container.Namespace == namespace && container.runs() {
-				running = append(running, *container)
-			}
-		}
-	}
-	return running, nil
-}
-
-// readContainer reads a bundle. It is nil for a pod's sandbox, and for what comes or goes right now.
-func readContainer(zone, bundle string) (*Container, error) {
-	raw, configErr := os.ReadFile(filepath.Join(bundle, "config.json"))
-	pid, pidErr := os.ReadFile(filepath.Join(bundle, "init.pid"))
-	if err := errors.Join(configErr, pidErr); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	var config struct {
-		Annotations map[string]string `json:"annotations"`
-		Linux       struct {
-			CgroupsPath string `json:"cgroupsPath"`
-		} `json:"linux"`
-	}
-	// A file that is being written is empty or half: its container does not run yet.
-	if json.Unmarshal(raw, &config) != nil || config.Annotations[annotationType] != "container" {
-		return nil, nil
-	}
-	number, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+// Limits of a running container.
+func (l *Lab) Limits(pod *corev1.Pod, container string) (Limits, error) {
+	cgroup, err := containerCgroup(pod, container)
 	if err != nil {
-		return nil, nil
+		return Limits{}, fmt.Errorf("limits of %s/%s %s: %w", pod.Namespace, pod.Name, container, err)
 	}
-	return &Container{
-		Zone:      zone,
-		Namespace: config.Annotations[annotationNamespace],
-		Pod:       config.Annotations[annotationPod],
-		PodUID:    config.Annotations[annotationPodUID],
-		Name:      config.Annotations[annotationName],
-		ID:        filepath.Base(bundle),
-		PID:       number,
-		cgroup:    config.Linux.CgroupsPath,
-	}, nil
+	quota, quotaErr := cgroupNumber("cpu", cgroup, "cpu.cfs_quota_us")
+	period, periodErr := cgroupNumber("cpu", cgroup, "cpu.cfs_period_us")
+	memory, memoryErr := cgroupNumber("memory", cgroup, "memory.limit_in_bytes")
+	if err := errors.Join(quotaErr, periodErr, memoryErr); err != nil {
+		return Limits{}, fmt.Errorf("limits of %s/%s %s: %w", pod.Namespace, pod.Name, container, err)
+	}
+	var limits Limits
+	if quota > 0 && period > 0 {
+		limits.MilliCPU = quota * 1000 / period
+	}
+	const noLimit = 1 << 62 // the kernel's, rounded down to pages
+	if memory < noLimit {
+		limits.Memory = memory
+	}
+	return limits, nil
 }
 
-// runs tells whether the container's first process is alive, in its cgroup, and not frozen.
-func (c *Container) runs() bool {
-	procs, err := os.ReadFile(filepath.Join(cgroupMount, freezer, c.cgroup, "cgroup.procs"))
-	if err != nil || isFrozen(c.cgroup) {
-		return false
-	}
-	for field := range strings.FieldsSeq(string(procs)) {
-		if field == strconv.Itoa(c.PID) {
-			return true
+// containerCgroup is where a pod's container is, below every hierarchy.
+func containerCgroup(pod *corev1.Pod, container string) (string, error) {
+	for _, status := range pod.Status.ContainerStatuses {
+		_, id, found := strings.Cut(status.ContainerID, "://")
+		if status.Name != container || !found {
+			continue
 		}
+		// Guaranteed pods lie in kubepods, others in a directory of their class below it.
+		pattern := filepath.Join(cgroupMount, freezer, name, "*", "kubepods")
+		for _, class := range []string{"", "burstable", "besteffort"} {
+			matches, err := filepath.Glob(filepath.Join(pattern, class, "pod"+string(pod.UID), id))
+			if err == nil && len(matches) == 1 {
+				return filepath.Rel(filepath.Join(cgroupMount, freezer), matches[0])
+			}
+		}
+		return "", fmt.Errorf("container %s has no cgroup", id)
 	}
-	return false
+	return "", errors.New("its status names no such container")
 }
 
-// Limit reads a file of the container's cgroup, such as "memory.limit_in_bytes" of the hierarchy
-// "memory".
-func (c *Container) Limit(hierarchy, file string) (int64, error) {
-	text, err := os.ReadFile(filepath.Join(cgroupMount, hierarchy, c.cgroup, file))
+func cgroupNumber(hierarchy, cgroup, file string) (int64, error) {
+	text, err := os.ReadFile(filepath.Join(cgroupMount, hierarchy, cgroup, file))
 	if err != nil {
-		return 0, fmt.Errorf("read the limits of container %s: %w", c.Name, err)
+		return 0, err
 	}
 	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// DestroyVolume removes the directory of a claim's volume with all that is in it, as when a disk dies.
+// Processes that hold files open go on writing to what nobody finds again. The volume and its claim
+// stay: a pod that starts anew finds nothing to mount until both are replaced.
+func (l *Lab) DestroyVolume(ctx context.Context, namespace, claim string) error {
+	client, err := l.Client()
+	if err != nil {
+		return err
+	}
+	found, err := client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, claim, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("destroy the volume of %s/%s: %w", namespace, claim, err)
+	}
+	volume, err := client.CoreV1().PersistentVolumes().Get(ctx, found.Spec.VolumeName, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("destroy the volume of %s/%s: %w", namespace, claim, err)
+	}
+	if volume.Spec.Local == nil || !strings.HasPrefix(volume.Spec.Local.Path, l.dir+"/") {
+		return fmt.Errorf("destroy the volume of %s/%s: %s is no directory of the lab", namespace, claim, volume.Name)
+	}
+	return os.RemoveAll(volume.Spec.Local.Path)
+}
+
+// Resources that everything of the lab takes.
+type Resources struct {
+	// CPU time since its cgroup was made, in nanoseconds.
+	CPU int64
+	// Memory in bytes that is not backed by files.
+	Memory int64
+}
+
+// Usage of everything in the lab, pods included.
+func (l *Lab) Usage() (Resources, error) {
+	used, err := cgroupNumber("cpuacct", name, "cpuacct.usage")
+	if err != nil {
+		return Resources{}, fmt.Errorf("lab %s: read what it takes: %w", l.dir, err)
+	}
+	statistics, err := os.ReadFile(filepath.Join(cgroupMount, "memory", name, "memory.stat"))
+	if err != nil {
+		return Resources{}, fmt.Errorf("lab %s: read what it takes: %w", l.dir, err)
+	}
+	for line := range strings.Lines(string(statistics)) {
+		if value, found := strings.CutPrefix(line, "total_rss "); found {
+			memory, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			return Resources{CPU: used, Memory: memory}, err
+		}
+	}
+	return Resources{}, fmt.Errorf("lab %s: read what it takes: memory.stat has no total_rss", l.dir)
 }

@@ -162,6 +162,7 @@ func (u *up) installSelf(ctx context.Context, root string) error {
 	if info, ok := debug.ReadBuildInfo(); !ok || info.Path != commandPackage {
 		command := exec.CommandContext(ctx, "go", "build", "-o", u.programs.self, commandPackage)
 		command.Dir = root
+		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		if output, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("build the lab's program: %w: %s", err, output)
 		}
