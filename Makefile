@@ -1,5 +1,6 @@
 # Every target does all of its own set-up: after a clone, any of them works at once.
-# Needed: Go, git, make, and a Go module proxy. Nothing here needs root.
+# Needed: Go, git, make, and a Go module proxy. Nothing here needs root but the targets that
+# say so.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -56,6 +57,12 @@ integration: distro build $(TOOLS)/gotestsum ## Run the tests of several package
 e2e: distro build $(TOOLS)/gotestsum ## Run the tests of whole fleets through the myriad command
 	hack/test e2e
 
+.PHONY: e2e-lab
+e2e-lab: ## Run the tests of guests in a real cluster, a lab of three kubelets on this machine; needs root
+	@[[ $$EUID == 0 ]] || { echo 'e2e-lab: needs root: namespaces, mounts and cgroups of three kubelets' >&2; exit 1; }
+	$(MAKE) lab-distro build $(TOOLS)/gotestsum
+	hack/test lab
+
 .PHONY: e2e-full
 e2e-full: distro build $(TOOLS)/gotestsum ## Run e2e without shortcuts, an older Kubernetes included: over half an hour, too long for CI
 	go run ./hack/distro -version v1.35.4 -out out/distro
@@ -64,6 +71,10 @@ e2e-full: distro build $(TOOLS)/gotestsum ## Run e2e without shortcuts, an older
 .PHONY: bench
 bench: distro build ## Measure against the same processes started by hand, as ratios, into out/bench
 	go run ./test/bench
+
+.PHONY: bench-lab
+bench-lab: lab-distro build ## Measure guests in the lab against the same pods applied by hand, into out/bench; needs root
+	go run ./test/bench -run lab-create,lab-burst,lab-ready-lag,lab-delete,lab-agent
 
 ##@ Check
 

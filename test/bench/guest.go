@@ -19,17 +19,26 @@ import (
 	"github.com/myriad-fleet/myriad/test/bench/byhand"
 )
 
-// readyDeadline bounds one control plane's start; a hundred times what it takes alone.
-const readyDeadline = 5 * time.Minute
+const (
+	// readyDeadline bounds one control plane's start; a hundred times what it takes alone.
+	readyDeadline = 5 * time.Minute
+	// dialDeadline bounds one connection to a control plane on this machine.
+	dialDeadline = 250 * time.Millisecond
+)
 
 // subject is a control plane to be measured: a guest of the fleet or one by hand.
 type subject interface {
 	// start the control plane and return the access of an administrator once it has one.
 	start(ctx context.Context) (*rest.Config, error)
-	// pids of its processes.
-	pids() ([]int, error)
 	// stop and remove everything of it.
 	stop(ctx context.Context) error
+}
+
+// inProcesses is a control plane that runs as processes of this machine.
+type inProcesses interface {
+	subject
+	// pids of its processes.
+	pids() ([]int, error)
 }
 
 // measure returns the seconds from the start of a control plane until it is ready: /readyz says ok
@@ -44,6 +53,8 @@ func measure(ctx context.Context, s subject, poll time.Duration) (float64, error
 	}
 	// Without HTTP/2 a request that the gateway cannot serve yet fails at once.
 	config.Timeout = time.Second
+	// Where nothing answers yet, the kernel would try again after a second only.
+	config.Dial = (&net.Dialer{Timeout: dialDeadline}).DialContext
 	requests, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return 0, fmt.Errorf("make a client of the control plane: %w", err)
@@ -75,7 +86,7 @@ func ok(ctx context.Context, requests *http.Client, url string) bool {
 // manual is a control plane by hand.
 type manual struct{ *byhand.ControlPlane }
 
-func (b *bench) manual(number int, poll time.Duration) (subject, error) {
+func (b *bench) manual(number int, poll time.Duration) (inProcesses, error) {
 	c, err := byhand.Prepare(byhand.Options{
 		Dir: fmt.Sprintf("%s/%d", b.scratch, number), Number: number,
 		Kubernetes: b.kubernetes, Etcd: b.etcd, Programs: b.programs, Poll: poll,
@@ -94,9 +105,12 @@ type guest struct {
 }
 
 // guest makes the number'th guest, which is not created before its start. Regions take turns, so that
-// all cells are used.
-func (b *bench) guest(number int) subject {
+// all cells are used; with a lab, all guests are in there.
+func (b *bench) guest(number int) *guest {
 	regions := []string{"cn-hangzhou", "cn-hangzhou", "eu-frankfurt"}
+	if b.lab != nil {
+		regions = []string{labRegion}
+	}
 	return &guest{bench: b, cluster: &v1alpha1.Cluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "bench-" + strconv.Itoa(number)},
 		Spec:       v1alpha1.ClusterSpec{Region: regions[number%len(regions)], Template: "standard", Availability: v1alpha1.Single},
@@ -152,10 +166,17 @@ func (g *guest) awaitCertificate(ctx context.Context, credential *v1alpha1.Clust
 	return fmt.Errorf("wait for the certificate for %s: %w", g.cluster.Name, context.Cause(ctx))
 }
 
+// read what the hub knows of the guest.
+func (g *guest) read(ctx context.Context) error {
+	if err := g.bench.hub.Get(ctx, client.ObjectKeyFromObject(g.cluster), g.cluster); err != nil {
+		return fmt.Errorf("read cluster %s: %w", g.cluster.Name, err)
+	}
+	return nil
+}
+
 func (g *guest) pids() ([]int, error) {
-	key := client.ObjectKeyFromObject(g.cluster)
-	if err := g.bench.hub.Get(context.Background(), key, g.cluster); err != nil {
-		return nil, fmt.Errorf("read cluster %s: %w", g.cluster.Name, err)
+	if err := g.read(context.Background()); err != nil {
+		return nil, err
 	}
 	processes, err := g.bench.fleet.PIDs("cells/" + g.cluster.Status.Cell + "/runtime/" + g.cluster.Status.ID + "/")
 	var pids []int

@@ -27,14 +27,14 @@ const (
 // benchMemory compares idle guests with idle control planes by hand that run at the same time: both
 // share the pages of the same programs, which PSS divides among all that map them.
 func benchMemory(ctx context.Context, b *bench) (results []Result, err error) {
-	var guests, manuals []subject
+	var guests, manuals []inProcesses
 	defer func() { err = errors.Join(err, stopAll(append(guests, manuals...))) }()
 	for i := range memoryGuests {
 		manual, err := b.manual(i, pollMany)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range []subject{manual, b.guest(i)} {
+		for _, s := range []inProcesses{manual, b.guest(i)} {
 			if _, err := measure(ctx, s, pollMany); err != nil {
 				return nil, errors.Join(err, s.stop(context.Background()))
 			}
@@ -56,7 +56,7 @@ func benchMemory(ctx context.Context, b *bench) (results []Result, err error) {
 }
 
 // memoryOf returns the PSS of each control plane in MiB.
-func memoryOf(subjects []subject) ([]float64, error) {
+func memoryOf(subjects []inProcesses) ([]float64, error) {
 	sizes := make([]float64, len(subjects))
 	for i, s := range subjects {
 		pids, err := s.pids()
@@ -79,7 +79,7 @@ func memoryOf(subjects []subject) ([]float64, error) {
 
 // benchAgents reports what Myriad's own processes take while 10 guests idle.
 func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
-	var guests []subject
+	var guests []*guest
 	for i := range agentGuests {
 		guests = append(guests, b.guest(i))
 	}
@@ -96,14 +96,7 @@ func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := cpuOf(processes)
-	if err != nil {
-		return nil, err
-	}
-	if err := settle(ctx, cpuWindow); err != nil {
-		return nil, err
-	}
-	after, err := cpuOf(processes)
+	used, err := cpuOver(ctx, processes)
 	if err != nil {
 		return nil, err
 	}
@@ -114,10 +107,46 @@ func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
 			return nil, err
 		}
 		results = append(results,
-			report(name+", CPU with 10 guests", "millicores", 1000*(after[instance]-before[instance])/cpuWindow.Seconds()),
+			report(name+", CPU with 10 guests", "millicores", used[instance]),
 			report(name+", PSS with 10 guests", "MiB", size))
 	}
 	return results, nil
+}
+
+// benchLabAgent reports what the agent of the lab takes while guests idle.
+func benchLabAgent(ctx context.Context, b *bench) (results []Result, err error) {
+	var guests []*guest
+	for i := range b.guests {
+		guests = append(guests, b.guest(i))
+	}
+	defer func() { err = errors.Join(err, stopAll(guests)) }()
+	if _, err := readyAll(ctx, pollMany, guests); err != nil {
+		return nil, err
+	}
+	if err := settle(ctx, b.settle); err != nil {
+		return nil, err
+	}
+	agent, err := b.fleet.PIDs("platform/cell-" + b.lab.cell() + "/agent")
+	if err != nil {
+		return nil, err
+	}
+	if len(agent) != 1 {
+		return nil, fmt.Errorf("cell %s has %d agents, want 1", b.lab.cell(), len(agent))
+	}
+	used, err := cpuOver(ctx, agent)
+	if err != nil {
+		return nil, err
+	}
+	for instance, pid := range agent {
+		pss, pssErr := memory(pid, "Pss")
+		rss, rssErr := memory(pid, "Rss")
+		err = errors.Join(pssErr, rssErr)
+		results = append(results,
+			report(fmt.Sprintf("agent of the lab, CPU with %d guests", b.guests), "millicores", used[instance]),
+			report(fmt.Sprintf("agent of the lab, PSS with %d guests", b.guests), "MiB", pss),
+			report(fmt.Sprintf("agent of the lab, RSS with %d guests", b.guests), "MiB", rss))
+	}
+	return results, err
 }
 
 // settle lets time pass: what is measured next is what processes take while nothing is asked of them.
@@ -131,18 +160,50 @@ func settle(ctx context.Context, duration time.Duration) error {
 }
 
 // pss is the proportional set size of a process in MiB.
-func pss(pid int) (float64, error) {
+func pss(pid int) (float64, error) { return memory(pid, "Pss") }
+
+// memory of a process in MiB as a field of its smaps_rollup tells, such as Pss or Rss.
+func memory(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Pss:" {
+	size, err := rollup(string(text), field)
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	return size, nil
+}
+
+// rollup reads a field of a smaps_rollup, which counts in KiB, as MiB.
+func rollup(text, field string) (float64, error) {
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field+":" {
 			kib, err := strconv.ParseFloat(fields[1], 64)
 			return kib / 1024, err
 		}
 	}
-	return 0, fmt.Errorf("read the memory of process %d: no line 'Pss:'", pid)
+	return 0, fmt.Errorf("no line '%s:'", field)
+}
+
+// cpuOver returns the millicores that each process uses over cpuWindow, which it lets pass.
+func cpuOver(ctx context.Context, processes map[string]int) (map[string]float64, error) {
+	before, err := cpuOf(processes)
+	if err != nil {
+		return nil, err
+	}
+	if err := settle(ctx, cpuWindow); err != nil {
+		return nil, err
+	}
+	after, err := cpuOf(processes)
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]float64{}
+	for instance := range after {
+		used[instance] = 1000 * (after[instance] - before[instance]) / cpuWindow.Seconds()
+	}
+	return used, nil
 }
 
 // cpuOf returns the CPU seconds that each process has used so far.

@@ -4,6 +4,12 @@
 //	make bench
 //	go run ./test/bench -run create,memory
 //
+// Benchmarks named lab-* measure guests in the lab of test/lab, which is brought up for them unless it is
+// up. They need root.
+//
+//	make bench-lab
+//	go run ./test/bench -run lab-create,lab-delete -runs 1
+//
 // It exits 0 when everything was measured, whether the budgets are met or not; with -strict it exits
 // 1 when one is not.
 package main
@@ -40,6 +46,11 @@ var benchmarks = []struct {
 	{"burst", benchBurst},
 	{"memory", benchMemory},
 	{"agents", benchAgents},
+	{"lab-create", benchLabCreate},
+	{"lab-burst", benchLabBurst},
+	{"lab-ready-lag", benchLabReadyLag},
+	{"lab-delete", benchLabDelete},
+	{"lab-agent", benchLabAgent},
 }
 
 // options of a run.
@@ -48,6 +59,7 @@ type options struct {
 	out    string
 	strict bool
 	runs   int
+	guests int
 	settle time.Duration
 }
 
@@ -57,7 +69,9 @@ type bench struct {
 	fleet    *fleet.Fleet
 	hub      client.WithWatch
 	programs *distribution.Set
-	scratch  string
+	// lab that all guests run in; nil without one.
+	lab     *laboratory
+	scratch string
 	// kubernetes and etcd are the versions that both sides run.
 	kubernetes, etcd string
 }
@@ -67,7 +81,8 @@ func main() {
 	names := flag.String("run", "create,burst,memory,agents", "benchmarks to run, separated by commas")
 	flag.StringVar(&o.out, "out", "out/bench", "directory that <name>.json is written to")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a budget is not met")
-	flag.IntVar(&o.runs, "runs", 5, "runs of the benchmark create")
+	flag.IntVar(&o.runs, "runs", 5, "runs of the benchmarks create, lab-create, lab-ready-lag and lab-delete")
+	flag.IntVar(&o.guests, "guests", 10, "guests at once of the benchmarks lab-burst and lab-agent")
 	flag.DurationVar(&o.settle, "settle", 30*time.Second, "time that guests idle before their memory is read")
 	flag.Parse()
 	o.names = strings.Split(*names, ",")
@@ -128,7 +143,25 @@ func checkNames(names []string) error {
 			return fmt.Errorf("there is no benchmark %q; -run takes %s", name, strings.Join(known, ", "))
 		}
 	}
+	if _, err := needLab(names); err != nil {
+		return err
+	}
 	return nil
+}
+
+// needLab tells whether benchmarks run in the lab. Others want a fleet without it, where guests of all
+// regions are processes.
+func needLab(names []string) (bool, error) {
+	count := 0
+	for _, name := range names {
+		if strings.HasPrefix(name, "lab-") {
+			count++
+		}
+	}
+	if count > 0 && count < len(names) {
+		return false, errors.New("benchmarks named lab-* and others want different fleets: run them one after the other")
+	}
+	return count > 0, nil
 }
 
 // newBench brings a fleet up. The bench that it returns must be closed, even with an error.
@@ -147,13 +180,31 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if b.etcd, err = newest(b.programs.EtcdVersions()); err != nil {
 		return b, err
 	}
+	return b, b.up(ctx)
+}
+
+// up brings the fleet up, and the lab first where the benchmarks need it.
+func (b *bench) up(ctx context.Context) error {
+	flags := []string{"--no-hello"}
+	inLab, err := needLab(b.names)
+	if err != nil {
+		return err
+	}
 	upCtx, cancel := context.WithTimeout(ctx, upDeadline)
 	defer cancel()
-	if _, err := f.Up(upCtx, "--no-hello"); err != nil {
-		return b, err
+	if inLab {
+		if b.lab, err = openLab(upCtx, b.fleet.Home); err != nil {
+			return err
+		}
+		flags = append(flags, b.lab.upFlags()...)
 	}
-	b.hub, err = f.Hub()
-	return b, err
+	if _, err := b.fleet.Up(upCtx, flags...); err != nil {
+		return err
+	}
+	if b.hub, err = b.fleet.Hub(); err != nil || !inLab {
+		return err
+	}
+	return b.joinLab(ctx)
 }
 
 func newest(versions []string, err error) (string, error) {
@@ -170,5 +221,9 @@ func newest(versions []string, err error) (string, error) {
 func (b *bench) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), upDeadline)
 	defer cancel()
-	return b.fleet.Remove(ctx)
+	err := b.fleet.Remove(ctx)
+	if b.lab != nil {
+		err = errors.Join(err, b.lab.close(ctx))
+	}
+	return err
 }

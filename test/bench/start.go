@@ -19,9 +19,14 @@ const (
 
 // benchCreate measures create to ready of one guest at a time, by turns with one by hand.
 func benchCreate(ctx context.Context, b *bench) ([]Result, error) {
+	return b.byTurns(ctx, func(int) (subject, error) { return b.manual(0, pollOne) })
+}
+
+// byTurns measures create to ready of one guest and of one by hand, again and again.
+func (b *bench) byTurns(ctx context.Context, byHand func(run int) (subject, error)) ([]Result, error) {
 	var fleet, hand []float64
 	for i := range b.runs {
-		manual, err := b.manual(0, pollOne)
+		manual, err := byHand(i)
 		if err != nil {
 			return nil, err
 		}
@@ -77,8 +82,13 @@ func benchBurst(ctx context.Context, b *bench) ([]Result, error) {
 
 // startAll starts control planes at once, returns the seconds until each was ready, and stops them.
 func startAll(ctx context.Context, poll time.Duration, subjects ...subject) (seconds []float64, err error) {
-	seconds = make([]float64, len(subjects))
 	defer func() { err = errors.Join(err, stopAll(subjects)) }()
+	return readyAll(ctx, poll, subjects)
+}
+
+// readyAll starts control planes at once and returns the seconds until each was ready.
+func readyAll[S subject](ctx context.Context, poll time.Duration, subjects []S) ([]float64, error) {
+	seconds := make([]float64, len(subjects))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, s := range subjects {
 		group.Go(func() (err error) {
@@ -90,7 +100,7 @@ func startAll(ctx context.Context, poll time.Duration, subjects ...subject) (sec
 }
 
 // stopAll stops control planes even when the benchmark was interrupted.
-func stopAll(subjects []subject) error {
+func stopAll[S subject](subjects []S) error {
 	var group errgroup.Group
 	for _, s := range subjects {
 		group.Go(func() error { return s.stop(context.Background()) })

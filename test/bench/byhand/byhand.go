@@ -1,13 +1,13 @@
-// Package byhand runs the four processes of a control plane as a person would by hand: the same
-// programs with the same flags and files as a guest of the fleet, started one after the other without
-// agent, supervisor or gateway. Benchmarks compare the fleet with it.
+// Package byhand runs a control plane as a person would by hand, without agent, supervisor or gateway.
+// Benchmarks compare the fleet with it. ControlPlane is four processes of this machine: the same
+// programs with the same flags and files as a guest of the fleet, started one after the other. Pods are
+// the same objects as those of a guest in a Kubernetes cluster, applied all at once.
 package byhand
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +74,7 @@ func Prepare(options Options) (*ControlPlane, error) {
 			return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
 		}
 	}
-	if c.config, err = c.admin(); err != nil {
+	if c.config, err = admin(identity, c.host(controlplane.APIServer)); err != nil {
 		return nil, fmt.Errorf("control plane %d: %w", options.Number, err)
 	}
 	return c, nil
@@ -106,46 +106,8 @@ func (c *ControlPlane) render(id string) error {
 	if err != nil {
 		return err
 	}
-	leaves, err := c.issue(manifest)
-	if err != nil {
-		return err
-	}
-	c.manifest, err = manifest.Resolve(func(component, from string) ([]byte, error) {
-		if from == controlplane.EncryptionConfigFile {
-			return controlplane.EncryptionConfig(c.identity["encryption.key"]), nil
-		}
-		if content, ok := leaves[component+"/"+from]; ok {
-			return content, nil
-		}
-		if content, ok := c.identity[from]; ok {
-			return content, nil
-		}
-		return nil, fmt.Errorf("%q is no file of the identity", from)
-	})
+	c.manifest, err = resolve(manifest, c.identity)
 	return err
-}
-
-// issue returns every leaf certificate and key by component and File.From.
-func (c *ControlPlane) issue(manifest controlplane.Manifest) (map[string][]byte, error) {
-	leaves := map[string][]byte{}
-	for _, component := range manifest.Components {
-		for _, leaf := range component.Certificates {
-			authority, err := c.identity.Authority(string(leaf.Authority))
-			if err != nil {
-				return nil, err
-			}
-			certificate, key, err := authority.Issue(pki.Leaf{
-				CommonName: leaf.CommonName, Organizations: leaf.Organizations, Names: leaf.Names,
-				Server: leaf.Server, Client: leaf.Client, Lifetime: 24 * time.Hour,
-			}, time.Now())
-			if err != nil {
-				return nil, err
-			}
-			leaves[component.Name+"/"+controlplane.CertificateFile(leaf.Name)] = certificate
-			leaves[component.Name+"/"+controlplane.CertificateKey(leaf.Name)] = key
-		}
-	}
-	return leaves, nil
 }
 
 func (c *ControlPlane) configDir(component string) string {
@@ -174,22 +136,6 @@ func (c *ControlPlane) write(component controlplane.Component) error {
 		}
 	}
 	return nil
-}
-
-// admin issues a client certificate of a cluster administrator.
-func (c *ControlPlane) admin() (*rest.Config, error) {
-	authority, err := c.identity.Authority(string(controlplane.ClusterCA))
-	if err != nil {
-		return nil, err
-	}
-	certificate, key, err := authority.Issue(pki.Leaf{CommonName: "by-hand", Organizations: []string{"system:masters"}, Client: true, Lifetime: 24 * time.Hour}, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return &rest.Config{
-		Host:            "https://" + net.JoinHostPort(c.host(controlplane.APIServer), "6443"),
-		TLSClientConfig: rest.TLSClientConfig{CAData: authority.CertificatePEM(), CertData: certificate, KeyData: key},
-	}, nil
 }
 
 // Start starts etcd, then kube-apiserver once etcd is healthy, then the others once the API server is
