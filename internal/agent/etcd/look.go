@@ -18,6 +18,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 	plan "github.com/myriad-fleet/myriad/internal/etcd"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 // rewrite is how often figures that only drift, and words that change at every death of a process, are
@@ -119,6 +120,9 @@ func (l *look) gather(ctx context.Context) error {
 			return err
 		}
 		l.clients[instance.Zone] = client
+		if !mayAnswer(component.State) {
+			continue
+		}
 		all.Go(func() {
 			if answer, alarm, err := status(ctx, client); err == nil {
 				zone.Status, alarmed[i] = answer, alarm
@@ -133,6 +137,11 @@ func (l *look) gather(ctx context.Context) error {
 	}
 	l.facts.Memory = l.facts.Seen()
 	return nil
+}
+
+// mayAnswer tells whether it is worth asking a member: one without a process would only be waited for.
+func mayAnswer(state runtime.State) bool {
+	return state == runtime.Running || state == runtime.Starting || state == runtime.Held
 }
 
 // list asks one member, with a quorum, who is in the group.
@@ -172,6 +181,8 @@ func (l *look) finish(ctx context.Context, step plan.Step) {
 		l.complain(l.known, l.id, err)
 		l.known.wait = min(max(2*l.known.wait, firstWait), interval)
 		after = l.known.wait
+	case len(l.facts.Memory.LostSince) > 0 && step.Kind == plan.Wait:
+		after = firstWait
 	case step.Kind == plan.Wait, step.Kind == plan.Nothing && len(l.facts.Memory.AwaySince) > 0:
 		l.known.wait = min(max(2*l.known.wait, firstWait), interval)
 		after = l.known.wait

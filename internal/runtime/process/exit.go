@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ const (
 	tailBytes    = 64 << 10 // of a log that is searched for the reason of an exit
 	messageBytes = 400      // of that reason that are kept
 	diskLow      = 16 << 20 // bytes free below which a full disk is named as a likely reason
+
+	panicWord = "panic: " // begins what Go prints of a panic
 )
 
 // describeExit says how a process ended, after how long and why, as far as its log tells. status is
@@ -107,20 +110,28 @@ var (
 )
 
 // lastError finds in the end of a log the last line that tells of an error; without one the last
-// line that is neither usage text nor a stack.
+// line that is neither usage text nor a stack. A program that logs why and then panics with less (etcd
+// does) is quoted with the reason.
 func lastError(tail []byte) string {
 	lines := bytes.Split(tail, []byte("\n"))
-	fallback := ""
+	fallback, panicked := "", ""
 	for _, raw := range slices.Backward(lines) {
 		line := strings.TrimRight(string(raw), "\r ")
-		if message := errorMessage(line); message != "" {
+		message := errorMessage(line)
+		reason, why := strings.CutPrefix(message, strings.TrimPrefix(panicked, panicWord)+": ")
+		switch {
+		case panicked != "" && why:
+			return shorten(panicked + ": " + reason)
+		case panicked == "" && strings.HasPrefix(message, panicWord):
+			panicked = message
+		case panicked == "" && message != "":
 			return shorten(message)
 		}
 		if fallback == "" && line != "" && !strings.ContainsAny(line[:1], " \t-") {
 			fallback = line
 		}
 	}
-	return shorten(fallback)
+	return shorten(cmp.Or(panicked, fallback))
 }
 
 func errorMessage(line string) string {
