@@ -21,6 +21,7 @@ type Enforcer struct {
 	changes  chan struct{}
 	arrivals chan arrival
 	list     func() (State, error)
+	load     func(ctx context.Context, text string) error
 	synced   []cache.InformerSynced
 
 	// The rest is the loop's own.
@@ -40,7 +41,7 @@ type arrival struct {
 func NewEnforcer(factory informers.SharedInformerFactory, log *slog.Logger) (*Enforcer, error) {
 	e := &Enforcer{
 		log: log, changes: make(chan struct{}, 1), arrivals: make(chan arrival),
-		addresses: map[string]netip.Addr{},
+		addresses: map[string]netip.Addr{}, load: load,
 	}
 	pods, namespaces := factory.Core().V1().Pods(), factory.Core().V1().Namespaces()
 	policies := factory.Networking().V1().NetworkPolicies()
@@ -128,7 +129,7 @@ func (e *Enforcer) enforce(ctx context.Context) error {
 	e.forget(known)
 	state.Addresses = e.addresses
 	if text := Render(state); text != e.enforced {
-		if err := load(ctx, text); err != nil {
+		if err := e.load(ctx, text); err != nil {
 			return err
 		}
 		e.enforced = text
