@@ -47,7 +47,7 @@ func TestInvariants(t *testing.T) {
 			m.decide()
 			if events := m.events(); len(events) > 0 {
 				e := events[rapid.IntRange(0, len(events)-1).Draw(t, "event")]
-				m.log("  %s", e.name)
+				m.logf("  %s", e.name)
 				e.do()
 			}
 			m.check(t)
@@ -74,35 +74,35 @@ func (m *model) happen(t *rapid.T, step int) {
 	switch rapid.IntRange(0, 14).Draw(t, "what") {
 	case 0:
 		m.want(fmt.Sprint(step+2), kind)
-		m.log("-- want %d of %s", step+2, kind)
+		m.logf("-- want %d of %s", step+2, kind)
 	case 1:
 		m.want(fmt.Sprint(step+2), kind)
 		m.specs[fmt.Sprint(step+2)] = true
-		m.log("-- want %d of %s, which does not start", step+2, kind)
+		m.logf("-- want %d of %s, which does not start", step+2, kind)
 	case 2:
 		m.resize(fmt.Sprint(step), kind)
-		m.log("-- resize %s", kind)
+		m.logf("-- resize %s", kind)
 	case 3:
 		if c.Pod != nil {
-			m.log("-- %s is deleted", c.Name)
+			m.logf("-- %s is deleted", c.Name)
 			c.Pod.Deleting = true
 		}
 	case 4:
 		if c.Pod != nil {
-			m.log("-- %s is not ready", c.Name)
+			m.logf("-- %s is not ready", c.Name)
 			c.Pod.Ready, c.Pod.State = false, runtime.Starting
 		}
 	case 5:
-		m.log("-- zone %s is away", c.Zone)
+		m.logf("-- zone %s is away", c.Zone)
 		m.away(c.Zone, true)
 	case 6:
-		m.log("-- zone %s is back", c.Zone)
+		m.logf("-- zone %s is back", c.Zone)
 		m.away(c.Zone, false)
 	case 7:
-		m.log("-- drill in zone %s", c.Zone)
+		m.logf("-- drill in zone %s", c.Zone)
 		m.hold(c.Zone, true)
 	case 8:
-		m.log("-- no drill in zone %s", c.Zone)
+		m.logf("-- no drill in zone %s", c.Zone)
 		m.hold(c.Zone, false)
 	}
 }
@@ -118,7 +118,7 @@ func (m *model) away(zone string, away bool) {
 
 // recover ends drills, brings nodes back and wants what starts.
 func (m *model) recover() {
-	m.log("-- recover")
+	m.logf("-- recover")
 	for _, zone := range m.guest.zones() {
 		m.hold(zone, false)
 		m.away(zone, false)

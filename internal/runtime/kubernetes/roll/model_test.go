@@ -65,7 +65,7 @@ func (m *model) want(spec string, kinds ...controlplane.Kind) {
 	}
 }
 
-func (m *model) log(format string, args ...any) {
+func (m *model) logf(format string, args ...any) {
 	m.journal = append(m.journal, fmt.Sprintf(format, args...))
 }
 
@@ -98,13 +98,13 @@ func (m *model) act(c *Component, step Step) bool {
 	case c.Pod == nil || c.Pod.NodeAway:
 	case step.Pod == Restart && !c.Pod.Deleting:
 		c.Pod.Deleting, acted = true, true
-		m.log("restart %s", c.Name)
+		m.logf("restart %s", c.Name)
 	case step.Pod == Kill:
 		c.Pod, acted = nil, true
-		m.log("kill %s", c.Name)
+		m.logf("kill %s", c.Name)
 	case step.Pod == Fit:
 		m.podSizes[c.Name], acted = m.sizes[c.Name], true
-		m.log("resize %s", c.Name)
+		m.logf("resize %s", c.Name)
 	}
 	return acted
 }
@@ -112,14 +112,14 @@ func (m *model) act(c *Component, step Step) bool {
 func (m *model) actOnWorkload(c *Component, step Step) bool {
 	switch {
 	case step.Act == Remove && (c.Workload != nil || c.Pod != nil && !c.Pod.Deleting):
-		m.log("remove %s", c.Name)
+		m.logf("remove %s", c.Name)
 		c.Workload = nil
 		if c.Pod != nil {
 			c.Pod.Deleting = true
 		}
 		return true
 	case step.Act == Put && c.Workload == nil:
-		m.log("create %s", c.Name)
+		m.logf("create %s", c.Name)
 		c.Workload = &Workload{Spec: c.Spec, Replicas: step.Replicas}
 		return true
 	case step.Act != Put && step.Act != Scale || c.Workload == nil:
@@ -127,11 +127,11 @@ func (m *model) actOnWorkload(c *Component, step Step) bool {
 	}
 	acted := false
 	if step.Act == Put && c.Workload.Spec != c.Spec {
-		m.log("update %s to %s", c.Name, c.Spec)
+		m.logf("update %s to %s", c.Name, c.Spec)
 		c.Workload.Spec, acted = c.Spec, true
 	}
 	if c.Workload.Replicas != step.Replicas {
-		m.log("scale %s to %d", c.Name, step.Replicas)
+		m.logf("scale %s to %d", c.Name, step.Replicas)
 		c.Workload.Replicas, acted = step.Replicas, true
 	}
 	if c.Workload.Replicas == 0 && c.Pod != nil && !c.Pod.Deleting {
@@ -198,7 +198,7 @@ func (m *model) settle(pick func(n int) int, check ...func()) bool {
 		if pick != nil {
 			next = pick(len(events))
 		}
-		m.log("  %s", events[next].name)
+		m.logf("  %s", events[next].name)
 		events[next].do()
 	}
 	return false

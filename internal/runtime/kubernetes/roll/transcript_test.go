@@ -55,7 +55,7 @@ func TestTranscripts(t *testing.T) {
 				m.specs["2"] = true
 				m.want("2", every...)
 				m.settle(nil)
-				m.log("-- back")
+				m.logf("-- back")
 				m.want("1", every...)
 			},
 		},
@@ -103,7 +103,7 @@ func TestTranscripts(t *testing.T) {
 			change: func(m *model) {
 				m.hold("b", true)
 				m.settle(nil)
-				m.log("-- over")
+				m.logf("-- over")
 				m.hold("b", false)
 			},
 		},
