@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,7 +36,7 @@ type laboratory struct {
 	client client.Client
 	// suffix that tells the names of this run from those of others in the same lab.
 	suffix string
-	// foundUp tells that the lab was up before, and is left so.
+	// foundUp tells that there was a lab before, which is left up.
 	foundUp bool
 	// order of a guest of the fleet, which those by hand are rendered from.
 	order v1alpha1.ControlPlaneSpec
@@ -48,9 +49,10 @@ func openLab(ctx context.Context, home string) (*laboratory, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, notUp := opened.Status(ctx)
-	l := &laboratory{Lab: opened, foundUp: notUp == nil, suffix: strings.TrimPrefix(filepath.Base(home), "myriad-")}
-	if notUp != nil {
+	// What is not up may still be somebody's: Down removes the directory.
+	_, notThere := os.Stat(opened.Dir())
+	l := &laboratory{Lab: opened, foundUp: notThere == nil, suffix: strings.TrimPrefix(filepath.Base(home), "myriad-")}
+	if _, notUp := opened.Status(ctx); notUp != nil {
 		if err := opened.Up(ctx); err != nil {
 			return l, err
 		}
