@@ -177,6 +177,8 @@ func (l *look) finish(ctx context.Context, step plan.Step) {
 	l.close()
 	after := interval
 	switch {
+	case err != nil && step.Kind == plan.Promote:
+		after = firstWait // it has not caught up with the others
 	case err != nil:
 		l.complain(l.known, l.id, err)
 		l.known.wait = min(max(2*l.known.wait, firstWait), interval)

@@ -109,8 +109,6 @@ func containerStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	return &pod.Status.ContainerStatuses[0]
 }
 
-const exitBytes = 400 // of a termination message that are kept, as on the process runtime
-
 // lastExit says how a container last ended, as the process runtime does: "exit status 1 after 2s: …".
 func lastExit(status *corev1.ContainerStatus) string {
 	ended := status.State.Terminated
@@ -130,19 +128,10 @@ func lastExit(status *corev1.ContainerStatus) string {
 	if ran := ended.FinishedAt.Sub(ended.StartedAt.Time); !ended.StartedAt.IsZero() && ran >= 0 {
 		how += " after " + ran.Round(time.Second).String()
 	}
-	if message := lastLines(ended.Message); message != "" {
+	if message := runtime.LastWords([]byte(ended.Message)); message != "" {
 		how += ": " + message
 	}
 	return how
-}
-
-// lastLines is the end of a termination message: errors come last.
-func lastLines(message string) string {
-	message = strings.TrimSpace(message)
-	if len(message) > exitBytes {
-		message = "…" + strings.ToValidUTF8(message[len(message)-exitBytes:], "")
-	}
-	return message
 }
 
 // resizeState says how far the change of a pod's resources is, and why it is no further.

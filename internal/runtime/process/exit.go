@@ -1,16 +1,10 @@
 package process
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -18,11 +12,8 @@ import (
 )
 
 const (
-	tailBytes    = 64 << 10 // of a log that is searched for the reason of an exit
-	messageBytes = 400      // of that reason that are kept
-	diskLow      = 16 << 20 // bytes free below which a full disk is named as a likely reason
-
-	panicWord = "panic: " // begins what Go prints of a panic
+	tailBytes = 64 << 10 // of a log that is searched for the reason of an exit
+	diskLow   = 16 << 20 // bytes free below which a full disk is named as a likely reason
 )
 
 // describeExit says how a process ended, after how long and why, as far as its log tells. status is
@@ -98,70 +89,4 @@ func readTail(path string, from int64) []byte {
 		return nil
 	}
 	return tail
-}
-
-var (
-	// klogError matches an error or fatal line of Kubernetes: E1122 14:56:01.123456 12345 run.go:72] message.
-	klogError = regexp.MustCompile(`^[EF]\d{4} [0-9:.]+ +\d+ [^ ]+\] (.*)$`)
-	// plainError matches what Go programs print when they give up.
-	plainError = regexp.MustCompile(`^((?:[Ee]rror|panic|fatal error|fatal|myriad): .*)$`)
-	// slogError matches an error line of log/slog's text format.
-	slogError = regexp.MustCompile(`^time=\S+ level=ERROR msg=(.*)$`)
-)
-
-// lastError finds in the end of a log the last line that tells of an error; without one the last
-// line that is neither usage text nor a stack. A program that logs why and then panics with less (etcd
-// does) is quoted with the reason.
-func lastError(tail []byte) string {
-	lines := bytes.Split(tail, []byte("\n"))
-	fallback, panicked := "", ""
-	for _, raw := range slices.Backward(lines) {
-		line := strings.TrimRight(string(raw), "\r ")
-		message := errorMessage(line)
-		reason, why := strings.CutPrefix(message, strings.TrimPrefix(panicked, panicWord)+": ")
-		switch {
-		case panicked != "" && why:
-			return shorten(panicked + ": " + reason)
-		case panicked == "" && strings.HasPrefix(message, panicWord):
-			panicked = message
-		case panicked == "" && message != "":
-			return shorten(message)
-		}
-		if fallback == "" && line != "" && !strings.ContainsAny(line[:1], " \t-") {
-			fallback = line
-		}
-	}
-	return shorten(cmp.Or(panicked, fallback))
-}
-
-func errorMessage(line string) string {
-	for _, form := range []*regexp.Regexp{klogError, plainError, slogError} {
-		if match := form.FindStringSubmatch(line); match != nil {
-			return match[1]
-		}
-	}
-	if !strings.HasPrefix(line, "{") {
-		return ""
-	}
-	// etcd writes JSON (zap), and Myriad's own daemons may (log/slog).
-	var entry struct{ Level, Msg, Error string }
-	if json.Unmarshal([]byte(line), &entry) != nil {
-		return ""
-	}
-	switch strings.ToLower(entry.Level) {
-	case "error", "fatal", "panic":
-	default:
-		return ""
-	}
-	if entry.Error == "" {
-		return entry.Msg
-	}
-	return entry.Msg + ": " + entry.Error
-}
-
-func shorten(message string) string {
-	if len(message) <= messageBytes {
-		return message
-	}
-	return strings.ToValidUTF8(message[:messageBytes], "") + "…"
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 // instance is the value of a component's marker.
@@ -260,7 +261,7 @@ func (g *guest) exited(c *component, p *process, status *unix.WaitStatus) {
 		c.retryAt = time.Time{}
 		g.log.Info("component gave up while what it needs is restarted", "guest", g.id, "component", c.name, "pid", p.handle.pid)
 	default:
-		message := lastError(readTail(c.dir.log(), p.logFrom)) + describeDisk(g.dir)
+		message := runtime.LastWords(readTail(c.dir.log(), p.logFrom)) + describeDisk(g.dir)
 		c.record.Restarts++
 		c.fail(describeExit(status, now.Sub(p.started), message), &g.timing, now)
 		g.log.Warn("component died", "guest", g.id, "component", c.name, "pid", p.handle.pid, "reason", c.record.LastExit)

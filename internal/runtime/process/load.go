@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 func writeRecord(path string, r *record, write func(string, []byte) error) error {
@@ -107,7 +108,7 @@ func (g *guest) takeOverRunning(c *component, running []found) {
 	if c.record.PID != 0 && c.record.Boot == g.boot {
 		c.record.Restarts++
 		c.record.LastExit = "ended while no supervisor ran"
-		if message := lastError(readTail(c.dir.log(), 0)); message != "" {
+		if message := runtime.LastWords(readTail(c.dir.log(), 0)); message != "" {
 			c.record.LastExit += ": " + message
 		}
 	}
