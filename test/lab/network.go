@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // The lab's networks, all of them unlikely to be in use on a test machine.
@@ -95,10 +97,8 @@ func connect(ctx context.Context) error {
 	if err := checkRoutes(ctx); err != nil {
 		return err
 	}
-	if _, err := os.Stat(namespaceFile()); errors.Is(err, os.ErrNotExist) {
-		if err := ip(ctx, nil, "netns", "add", name); err != nil {
-			return err
-		}
+	if err := makeNamespace(ctx); err != nil {
+		return err
 	}
 	if _, err := net.InterfaceByName(hostLink); err != nil {
 		if err := ip(ctx, nil, "link", "add", hostLink, "type", "veth", "peer", "name", labLink, "netns", name); err != nil {
@@ -117,10 +117,41 @@ func disconnect(ctx context.Context) error {
 	if _, err := net.InterfaceByName(hostLink); err == nil {
 		problems = append(problems, ip(ctx, nil, "link", "delete", hostLink))
 	}
-	if _, err := os.Stat(namespaceFile()); err == nil {
-		problems = append(problems, ip(ctx, nil, "netns", "delete", name))
+	return errors.Join(append(problems, removeNamespace())...)
+}
+
+// makeNamespace makes the network namespace, where `ip netns` finds it. That command itself would also
+// mount /run/netns on itself, for good.
+func makeNamespace(ctx context.Context) error {
+	if isNamespace() {
+		return nil
 	}
-	return errors.Join(problems...)
+	if err := writeFile(namespaceFile(), nil, 0o444); err != nil {
+		return err
+	}
+	if output, err := exec.CommandContext(ctx, "unshare", "--net="+namespaceFile(), "true").CombinedOutput(); err != nil {
+		return fmt.Errorf("make network namespace %s: %w: %s", name, err, output)
+	}
+	return nil
+}
+
+// isNamespace says whether the namespace's file is one: an interrupted up leaves an empty file.
+func isNamespace() bool {
+	var file unix.Statfs_t
+	return unix.Statfs(namespaceFile(), &file) == nil && file.Type == unix.NSFS_MAGIC
+}
+
+func removeNamespace() error {
+	for isNamespace() {
+		if err := unix.Unmount(namespaceFile(), unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("remove network namespace %s: %w", name, err)
+		}
+	}
+	if err := os.Remove(namespaceFile()); ignoreGone(err) != nil {
+		return fmt.Errorf("remove network namespace %s: %w", name, err)
+	}
+	_ = os.Remove(namespaceDir) // unless there are others
+	return nil
 }
 
 // route as `ip -json route` shows it.

@@ -57,6 +57,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		c.simple("up", "Bring the lab up, or what is missing of it", up),
 		c.simple("down", "Remove the lab and all of its traces", down),
+		c.simple("inventory", "List everything of the lab that is on this machine", inventory),
 		c.simple("status", "Show the nodes and what runs", status),
 		c.fail(), c.restore(), c.inside(), c.join(), c.controllers())
 	return root
