@@ -197,7 +197,7 @@ func TestNoRoom(t *testing.T) {
 // of the words.
 func (s *suite) awaitCondition(t *testing.T, name, kind string, status metav1.ConditionStatus, reason string, words ...string) {
 	t.Helper()
-	eventually(t, healBudget, fmt.Sprintf("condition %s=%s of cluster %s with reason %s that says %q", kind, status, name, reason, words), func(ctx context.Context) (string, bool) {
+	eventually(t, createBudget, fmt.Sprintf("condition %s=%s of cluster %s with reason %s that says %q", kind, status, name, reason, words), func(ctx context.Context) (string, bool) {
 		var cluster v1alpha1.Cluster
 		if err := s.hub.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, &cluster); err != nil {
 			return err.Error(), false

@@ -114,7 +114,6 @@ func TestLabKubeletStopsInAnUpdate(t *testing.T) {
 	quiet(t, run)
 
 	run.Mark("update")
-	t.Cleanup(func() { g.order(t, func(spec *v1alpha1.ControlPlaneSpec) { spec.RenderRevision = latest }) })
 	g.order(t, func(spec *v1alpha1.ControlPlaneSpec) { spec.RenderRevision = latest - 1 })
 	zone := ""
 	eventually(t, healBudget, "the update to begin with a zone", func(context.Context) (string, bool) {
@@ -145,11 +144,14 @@ func TestLabKubeletStopsInAnUpdate(t *testing.T) {
 	if err := report.Consistent(); err != nil {
 		t.Error(err)
 	}
-	for _, mark := range report.Marks {
-		if mark.WritesBackSeconds > writesBackBudget {
-			t.Errorf("after %q writes are back within %.1fs, want %ds", mark.Name, mark.WritesBackSeconds, writesBackBudget)
-		}
+	// The other marks hold drained restarts, see TestDrainedRestart.
+	if stopped := report.Marks[1]; stopped.WritesBackSeconds > writesBackBudget {
+		t.Errorf("after %q writes are back within %.1fs, want %ds", stopped.Name, stopped.WritesBackSeconds, writesBackBudget)
 	}
+	before = g.instances(t)
+	g.order(t, func(spec *v1alpha1.ControlPlaneSpec) { spec.RenderRevision = latest })
+	g.restarted(t, before, []string{"etcd", "kube-apiserver"})
+	g.healthy(t, nil)
 }
 
 // firstChange is the zone of a component of etcd or of the API servers that is another one now.

@@ -62,7 +62,14 @@ func closeLaboratory() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), upBudget)
 	defer cancel()
-	return theLaboratory.Down(ctx)
+	if err := theLaboratory.Down(ctx); err != nil {
+		return err
+	}
+	left, err := theLaboratory.Inventory(ctx)
+	if err == nil && !left.Empty() {
+		err = fmt.Errorf("left after 'lab down': %+v", *left)
+	}
+	return err
 }
 
 // clear removes what a cell that is no more has left in the lab: its guests, which nobody else deletes,

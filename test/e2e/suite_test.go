@@ -238,14 +238,18 @@ func eventually(t *testing.T, budget time.Duration, what string, condition func(
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	last := ""
 	for {
 		state, met := condition(ctx)
 		if met {
 			return
 		}
+		if ctx.Err() == nil { // afterwards it only says so
+			last = state
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("after %s still waiting for %s; now: %s", budget, what, state)
+			t.Fatalf("after %s still waiting for %s; now: %s", budget, what, last)
 		case <-tick.C:
 		}
 	}
