@@ -248,6 +248,10 @@ type EtcdMember struct {
 	Zone string `json:"zone"`
 	// Role: Leader, Follower, Learner or Missing.
 	Role EtcdRole `json:"role"`
+	// ID in its group, in hexadecimal as etcdctl writes it; empty when it is no member. One that was
+	// replaced has a new one.
+	// +optional
+	ID string `json:"id,omitempty"`
 	// DatabaseBytes on disk.
 	// +optional
 	DatabaseBytes int64 `json:"databaseBytes,omitempty"`

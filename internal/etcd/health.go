@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,6 +171,9 @@ func Roles(f Facts) []v1alpha1.EtcdMember {
 	for _, zone := range f.Zones {
 		member := v1alpha1.EtcdMember{Zone: zone.Name, Role: v1alpha1.EtcdMissing}
 		m := v.members[zone.Name]
+		if m != nil {
+			member.ID = strconv.FormatUint(m.ID, 16)
+		}
 		for _, alarm := range f.Alarms {
 			if m != nil && alarm.Member == m.ID {
 				member.Alarm = string(alarm.Kind)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
 
 // replaceBudget is from the loss of a member's data until the group is whole again.
@@ -32,7 +33,7 @@ func TestMemberReplaced(t *testing.T) {
 		{"the data vanishes under the process", "etcd-b", false},
 	}
 	for _, tc := range cases {
-		before := g.instances(t)
+		before, member := g.instances(t), g.memberID(t, tc.member)
 		run.Mark(tc.name)
 		started := time.Now()
 		g.destroy(t, tc.member)
@@ -42,6 +43,10 @@ func TestMemberReplaced(t *testing.T) {
 		eventually(t, replaceBudget, "a new instance of "+tc.member, func(context.Context) (string, bool) {
 			now, runs := g.instances(t)[tc.member]
 			return fmt.Sprint(now), runs && now != before[tc.member]
+		})
+		eventually(t, replaceBudget, "another member in the place of "+tc.member, func(context.Context) (string, bool) {
+			now := g.memberID(t, tc.member)
+			return now, now != "" && now != member
 		})
 		g.etcdWhole(t)
 		g.healthy(t, nil)
@@ -56,6 +61,24 @@ func TestMemberReplaced(t *testing.T) {
 	if err := stop(t, run).Consistent(); err != nil {
 		t.Error(err)
 	}
+}
+
+// memberID is the id of a component in the group of the guest's etcd, as reported; empty for none.
+func (g *guest) memberID(t *testing.T, component string) string {
+	t.Helper()
+	plane, err := g.controlPlane(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plane.Status.Etcd == nil {
+		return ""
+	}
+	for _, m := range plane.Status.Etcd.Members {
+		if component == controlplane.InstanceName(controlplane.Etcd, m.Zone) {
+			return m.ID
+		}
+	}
+	return ""
 }
 
 // etcdWhole waits until every member of the guest's etcd runs and has a vote.
