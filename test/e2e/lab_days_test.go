@@ -11,7 +11,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -29,7 +28,7 @@ func TestLabBlocked(t *testing.T) {
 	}{{
 		name: "no-room",
 		change: func(spec *v1alpha1.ControlPlaneSpec) {
-			spec.Size.Etcd.Memory, spec.Size.Etcd.MemoryLimit = resource.MustParse("1Ti"), ptr.To(resource.MustParse("1Ti"))
+			spec.Size.Etcd.Memory, spec.Size.Etcd.MemoryLimit = resource.MustParse("1Ti"), new(resource.MustParse("1Ti"))
 		},
 		says: []string{"etcd-", "Insufficient memory"},
 	}, {
@@ -77,9 +76,9 @@ func (l *laboratory) webhook(t *testing.T, cell string) (remove func(*testing.T)
 	hook := &admissionv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "hostile-" + cell},
 		Webhooks: []admissionv1.ValidatingWebhook{{
-			Name: "hostile.example.com", SideEffects: ptr.To(admissionv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
-			FailurePolicy: ptr.To(admissionv1.Fail), TimeoutSeconds: ptr.To[int32](1),
-			ClientConfig:      admissionv1.WebhookClientConfig{URL: ptr.To("https://127.0.0.1:1/")},
+			Name: "hostile.example.com", SideEffects: new(admissionv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
+			FailurePolicy: new(admissionv1.Fail), TimeoutSeconds: new(int32(1)),
+			ClientConfig:      admissionv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelCell: cell}},
 			Rules: []admissionv1.RuleWithOperations{{
 				Operations: []admissionv1.OperationType{admissionv1.Create},
