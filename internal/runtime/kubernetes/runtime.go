@@ -38,7 +38,8 @@ type Options struct {
 	Cell objects.Cell
 	// Zones of the cell, in the order in which Capacity tells of them. Empty: those of its nodes.
 	Zones []string
-	// Slots is how many guests may start at once; 0 for one per core of the cell's ready nodes.
+	// Slots is how many guests may start at once; 0 for one per core of the ready nodes of the smallest
+	// zone.
 	Slots int
 	// Identity of this agent in the cell's Lease: one that restarts under the same identity goes on at
 	// once. No two that may run at the same time share one. Empty: the host's name and a random part.

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -74,13 +75,19 @@ func (r *Runtime) slotLimit(ctx context.Context) int {
 	if err := r.cache.List(ctx, &nodes); err != nil {
 		return 1 // the caches are being closed
 	}
-	cores := int64(0)
+	// A Zonal guest starts in every zone at once, and zones may share a machine: the smallest counts.
+	cores := map[string]int64{}
 	for i := range nodes.Items {
 		if node := &nodes.Items[i]; nodeReady(node) {
-			cores += node.Status.Allocatable.Cpu().MilliValue() / 1000
+			cores[node.Labels[corev1.LabelTopologyZone]] += node.Status.Allocatable.Cpu().MilliValue()
 		}
 	}
-	return max(1, int(cores))
+	smallest := slices.Sorted(maps.Values(cores))
+	if len(smallest) == 0 {
+		return 1
+	}
+	// Rounded up: a node that keeps a little of its cores for itself still has them.
+	return max(1, int((smallest[0]+999)/1000))
 }
 
 func nodeReady(node *corev1.Node) bool {
