@@ -76,6 +76,20 @@ bench: distro build ## Measure against the same processes started by hand, as ra
 bench-lab: lab-distro build ## Measure guests in the lab against the same pods applied by hand, into out/bench; needs root
 	go run ./test/bench -run lab-create,lab-burst,lab-ready-lag,lab-delete,lab-agent
 
+##@ Lab
+
+.PHONY: lab-up
+lab-up: lab-distro ## Bring a real cell up on this machine, three kubelets in three zones; needs root
+	go run ./test/lab/cmd up $(ARGS)
+
+.PHONY: lab-down
+lab-down: ## Remove the lab and all of its traces
+	go run ./test/lab/cmd down $(ARGS)
+
+.PHONY: lab-status
+lab-status: ## Show the lab's nodes and what runs
+	go run ./test/lab/cmd status $(ARGS)
+
 ##@ Check
 
 .PHONY: lint

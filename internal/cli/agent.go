@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/myriad-fleet/myriad/internal/agent"
 	"github.com/myriad-fleet/myriad/internal/distribution"
@@ -85,6 +88,9 @@ func (f *agentFlags) run(ctx context.Context) error {
 		f.options.Runtime = process.NewClient(f.runtimeDir)
 		return agent.Run(ctx, f.options)
 	}
+	logger := logr.FromSlogHandler(f.options.Log.Handler())
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
 	runtime, err := f.kubernetes.runtime(f.options)
 	if err != nil {
 		return fmt.Errorf("cell %s: %w", f.options.Cell, err)
