@@ -141,13 +141,13 @@ func (v *view) zonesAway() string {
 		if v.answers(zone) {
 			continue
 		}
-		how := string(zone.Component.State)
+		how := []string{string(zone.Component.State)}
 		for _, more := range []string{zone.Component.LastExit, zone.Component.Message} {
 			if more != "" && !zone.Component.Ready {
-				how += ": " + more
+				how = append(how, more)
 			}
 		}
-		list = append(list, fmt.Sprintf("zone %s does not answer (%s)", zone.Name, how))
+		list = append(list, fmt.Sprintf("zone %s does not answer (%s)", zone.Name, strings.Join(how, ": ")))
 	}
 	return strings.Join(list, ", ")
 }

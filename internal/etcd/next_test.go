@@ -62,36 +62,49 @@ func TestTranscripts(t *testing.T) {
 		looks  int
 		events map[int]func(*world) string
 	}{
-		"replace": {"a member is replaced step by step, after a snapshot", newWorld("a", "b", "c"), 16,
-			map[int]func(*world) string{1: lose("b")}},
-		"corrupt-log": {"old data is thrown away only once the place for a new member is there", newWorld("a", "b", "c"), 24,
-			map[int]func(*world) string{1: func(w *world) string { w.disks["c"].corrupt = true; return "the log of zone c is damaged" }}},
+		"replace": {
+			"a member is replaced step by step, after a snapshot", newWorld("a", "b", "c"), 16,
+			map[int]func(*world) string{1: lose("b")},
+		},
+		"corrupt-log": {
+			"old data is thrown away only once the place for a new member is there", newWorld("a", "b", "c"), 24,
+			map[int]func(*world) string{1: func(w *world) string { w.disks["c"].corrupt = true; return "the log of zone c is damaged" }},
+		},
 		"away": {"a dead zone is waited for; its data is not touched", newWorld("a", "b", "c"), 30, map[int]func(*world) string{
 			1:  func(w *world) string { w.away["a"] = true; return "zone a hangs" },
-			25: func(w *world) string { w.away["a"] = false; return "zone a is back" }}},
+			25: func(w *world) string { w.away["a"] = false; return "zone a is back" },
+		}},
 		"lost-while-away": {"a lost member waits for the zone without which there is no quorum", newWorld("a", "b", "c"), 24, map[int]func(*world) string{
 			1:  func(w *world) string { w.away["a"] = true; return "zone a hangs" },
 			2:  lose("b"),
-			10: func(w *world) string { w.away["a"] = false; return "zone a is back" }}},
+			10: func(w *world) string { w.away["a"] = false; return "zone a is back" },
+		}},
 		"store-fails": {"a replacement waits for its snapshot", newWorld("a", "b", "c"), 30, map[int]func(*world) string{
 			1:  func(w *world) string { w.broken = true; return "the store is away; " + lose("b")(w) },
-			14: func(w *world) string { w.broken = false; return "the store is back" }}},
-		"single": {"one that lost its data stays down: there is nobody to copy from", newWorld("a"), 8,
-			map[int]func(*world) string{1: lose("a")}},
-		"two-lost": {"no quorum is left: nothing is made anew", newWorld("a", "b", "c"), 10,
-			map[int]func(*world) string{1: func(w *world) string { return lose("a")(w) + "; " + lose("c")(w) }}},
+			14: func(w *world) string { w.broken = false; return "the store is back" },
+		}},
+		"single": {
+			"one that lost its data stays down: there is nobody to copy from", newWorld("a"), 8,
+			map[int]func(*world) string{1: lose("a")},
+		},
+		"two-lost": {
+			"no quorum is left: nothing is made anew", newWorld("a", "b", "c"), 10,
+			map[int]func(*world) string{1: func(w *world) string { return lose("a")(w) + "; " + lose("c")(w) }},
+		},
 		"corrupt-alarm": {"a member that differs is replaced, once it does not lead", newWorld("a", "b", "c"), 20, map[int]func(*world) string{
 			1: func(w *world) string {
 				w.alarms = []Alarm{{Member: 1, Kind: Corrupt}}
 				return "etcd says that the data of zone a differs"
-			}}},
+			},
+		}},
 		"defragment": {"one after the other, the leader last", newWorld("a", "b", "c"), 8, map[int]func(*world) string{
 			1: func(w *world) string {
 				for _, d := range w.disks {
 					d.bytes, d.inUse = 900<<20, 100<<20
 				}
 				return "many objects were deleted"
-			}}},
+			},
+		}},
 		"no-space": {"the history is cut, members are defragmented, writes are let in once", newWorld("a", "b", "c"), 90, map[int]func(*world) string{
 			1: func(w *world) string {
 				for _, d := range w.disks {
@@ -99,7 +112,8 @@ func TestTranscripts(t *testing.T) {
 				}
 				w.alarms = []Alarm{{Member: 1, Kind: NoSpace}, {Member: 2, Kind: NoSpace}}
 				return "the database is full of history"
-			}}},
+			},
+		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -107,11 +107,11 @@ func (w *world) leader() string {
 			return zone
 		}
 	}
-	w.problem("no member of the quorum %v has the entry that was acknowledged", serving)
+	w.problemf("no member of the quorum %v has the entry that was acknowledged", serving)
 	return ""
 }
 
-func (w *world) problem(format string, args ...any) {
+func (w *world) problemf(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
@@ -201,7 +201,7 @@ func (w *world) act(step Step) error {
 			return fmt.Errorf("put: connection refused")
 		}
 		if !w.serves(step.Zone) {
-			w.problem("a snapshot is taken from zone %s, which does not serve", step.Zone)
+			w.problemf("a snapshot is taken from zone %s, which does not serve", step.Zone)
 		}
 	case Remove:
 		w.checkRemove(step, m)
@@ -212,14 +212,14 @@ func (w *world) act(step Step) error {
 		w.nextID++
 	case Discard:
 		if m == nil || m.Name != "" || w.disks[step.Zone].member == m.ID {
-			w.problem("zone %s is discarded, and its data is that of a member", step.Zone)
+			w.problemf("zone %s is discarded, and its data is that of a member", step.Zone)
 		}
 		*w.disks[step.Zone] = disk{}
 	case Promote:
 		m.Learner = false
 	case Defragment:
 		if len(w.facts().Alarms) == 0 && !w.allServe() {
-			w.problem("zone %s is defragmented while another is away", step.Zone)
+			w.problemf("zone %s is defragmented while another is away", step.Zone)
 		}
 		w.disks[step.Zone].bytes = w.disks[step.Zone].inUse
 	case MoveLeader:
@@ -248,16 +248,16 @@ func (w *world) allServe() bool {
 // checkRemove: only a member whose data is gone is removed, and no other is missing then.
 func (w *world) checkRemove(step Step, m *Member) {
 	if m == nil {
-		w.problem("a member of zone %s is removed, and there is none", step.Zone)
+		w.problemf("a member of zone %s is removed, and there is none", step.Zone)
 		return
 	}
 	d := w.disks[step.Zone]
 	intact := d.member == m.ID && !d.corrupt && d.entries > 0
 	if intact && !slices.Contains(w.alarms, Alarm{Member: m.ID, Kind: Corrupt}) {
-		w.problem("the member of zone %s is removed, and its data is whole", step.Zone)
+		w.problemf("the member of zone %s is removed, and its data is whole", step.Zone)
 	}
 	if all, serving := w.voters(); !m.Learner && len(serving) < len(all)-1 {
-		w.problem("the member of zone %s is removed while only %v serve", step.Zone, serving)
+		w.problemf("the member of zone %s is removed while only %v serve", step.Zone, serving)
 	}
 }
 
@@ -265,10 +265,10 @@ func (w *world) checkRemove(step Step, m *Member) {
 func (w *world) check() {
 	all, _ := w.voters()
 	if len(all) < len(w.zones)-1 {
-		w.problem("only %v have a vote", all)
+		w.problemf("only %v have a vote", all)
 	}
 	if len(w.members) < len(w.zones)-1 || len(w.members) > len(w.zones) {
-		w.problem("there are %d members", len(w.members))
+		w.problemf("there are %d members", len(w.members))
 	}
 }
 

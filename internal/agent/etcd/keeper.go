@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,7 +28,7 @@ import (
 )
 
 const (
-	// workers bounds how many guests are looked at at once. A guest none of whose members answers holds
+	// workers bounds how many guests are looked at together. A guest none of whose members answers holds
 	// one for six seconds: 250 of them are looked at within 50.
 	workers = 32
 	// longWorkers bounds how many snapshots and defragmentations go on at once: they are the disk's work.
@@ -142,8 +143,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	k.running.Wait()
 }
 
-// Keep takes over a guest that has been bootstrapped, or what is new of it. It is looked at at once
-// when it is new, or a member is not as it was.
+// Keep takes over a guest that has been bootstrapped, or what is new of it. It is looked at
+// without delay when it is new, or a member is not as it was.
 func (k *Keeper) Keep(guest Guest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -162,12 +163,13 @@ func (k *Keeper) Keep(guest Guest) {
 
 // seen is how the members are, as far as that calls for a look.
 func (g Guest) seen() string {
-	text := strconv.FormatInt(g.Order.Epoch, 10)
+	var text strings.Builder
+	text.WriteString(strconv.FormatInt(g.Order.Epoch, 10))
 	for _, instance := range members(g.Order) {
 		c, _ := g.Observation.Component(instance.Name)
-		text += fmt.Sprintf(" %s:%s:%t:%s:%s", c.Name, c.State, c.Ready, c.Message, g.Starts[instance.Name])
+		fmt.Fprintf(&text, " %s:%s:%t:%s:%s", c.Name, c.State, c.Ready, c.Message, g.Starts[instance.Name])
 	}
-	return text
+	return text.String()
 }
 
 // Starts says, by the name of the instance, what a member of a bootstrapped guest does that finds its

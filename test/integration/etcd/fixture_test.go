@@ -248,6 +248,14 @@ func (f *fixture) member(zone string) runtime.Component {
 	return component
 }
 
+// hold exactly these drills.
+func (f *fixture) hold(drills ...v1alpha1.Drill) {
+	f.t.Helper()
+	if err := f.client.Hold(f.t.Context(), drills); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // kill a member's process.
 func (f *fixture) kill(zone string) {
 	f.t.Helper()

@@ -41,7 +41,7 @@ func TestReplaced(t *testing.T) {
 		{"a", "the database is damaged", func(data string) error { return overwrite(filepath.Join(data, "member", "snap", "db"), 0) }},
 	} {
 		before, wrote := membersOf(t, client), w.count()
-		f.client.Hold(t.Context(), []v1alpha1.Drill{{Zone: loss.zone, Mode: v1alpha1.DrillKill}})
+		f.hold(v1alpha1.Drill{Zone: loss.zone, Mode: v1alpha1.DrillKill})
 		f.eventually("etcd-"+loss.zone+" is down", func() error {
 			if c := f.member(loss.zone); c.PID != 0 {
 				return fmt.Errorf("it is %+v", c)
@@ -52,7 +52,7 @@ func TestReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		destroyed := time.Now()
-		f.client.Hold(t.Context(), nil)
+		f.hold()
 		f.eventually("the member is replaced after "+loss.what, func() error {
 			now := membersOf(t, client)
 			if len(now) != 3 || now["etcd-"+loss.zone] == before["etcd-"+loss.zone] {
@@ -124,13 +124,9 @@ func TestAwayIsNotReplaced(t *testing.T) {
 	f.awaitHealth(metav1.ConditionTrue, v1alpha1.ReasonEtcdHealthy)
 	client := f.connect("a", "b")
 	before := membersOf(t, client)
-	if err := f.client.Hold(t.Context(), []v1alpha1.Drill{{Zone: "c", Mode: v1alpha1.DrillHang}}); err != nil {
-		t.Fatal(err)
-	}
+	f.hold(v1alpha1.Drill{Zone: "c", Mode: v1alpha1.DrillHang})
 	f.awaitHealth(metav1.ConditionFalse, v1alpha1.ReasonMemberMissing)
-	if err := f.client.Hold(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
+	f.hold()
 	f.awaitHealth(metav1.ConditionTrue, v1alpha1.ReasonEtcdHealthy)
 	if after := membersOf(t, client); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("members %x became %x", before, after)
@@ -168,9 +164,11 @@ func (c *fastClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 func (c *fastClock) After(d time.Duration) <-chan time.Time {
 	return c.RealClock.After(d / speed)
 }
+
 func (c *fastClock) NewTimer(d time.Duration) clock.Timer {
 	return &fastTimer{c.RealClock.NewTimer(d / speed)}
 }
+
 func (c *fastClock) NewTicker(d time.Duration) clock.Ticker {
 	return c.RealClock.NewTicker(d / speed)
 }
@@ -248,7 +246,7 @@ func TestDefragmented(t *testing.T) {
 		for _, zone := range zones {
 			status, err := client.Status(t.Context(), f.connect(zone).Endpoints()[0])
 			if err != nil || status.DbSize > 50<<20 {
-				return fmt.Errorf("zone %s: %+v, %v", zone, status, err)
+				return fmt.Errorf("zone %s: %+v, %w", zone, status, err)
 			}
 		}
 		return nil
