@@ -95,6 +95,8 @@ type Memory struct {
 	Defragmented map[string]time.Time
 	// Compacted is when the history was cut last, Disarmed when a NOSPACE alarm was.
 	Compacted, Disarmed time.Time
+	// CompactedTo is the revision before which it was cut.
+	CompactedTo int64
 	// Snapshot is when one was stored last, SnapshotFailed when that failed last, with SnapshotError.
 	Snapshot, SnapshotFailed time.Time
 	SnapshotError            string

@@ -45,7 +45,7 @@ func (v *view) makeRoom() (Step, bool) {
 			return step, true
 		}
 		return Step{Kind: Defragment, Zone: reclaimable.Name, Reason: fmt.Sprintf(
-			"the database is full, and %s of it are not in use", mebibytes(reclaimable.Status.Bytes-reclaimable.Status.InUse))}, true
+			"the database is full, and at least %s of it are not in use", mebibytes(reclaimable.Status.Bytes-reclaimable.Status.InUse))}, true
 	}
 	if revision, ok := v.oldRevision(); ok && v.Now.Sub(v.Memory.Compacted) >= historyKept {
 		return Step{Kind: Compact, Revision: revision, Reason: "the database is full, and its history takes room"}, true
@@ -61,12 +61,19 @@ func (v *view) full() (full, reclaimable *Zone) {
 			continue
 		}
 		full = &v.Zones[i]
-		helps := zone.Status.InUse*100 <= zone.Status.Quota*roomInUse && v.Now.Sub(v.Memory.Defragmented[zone.Name]) >= roomPause
-		if helps && (reclaimable == nil || v.leads(*reclaimable)) {
+		if v.helps(zone) && (reclaimable == nil || v.leads(*reclaimable)) {
 			reclaimable = &v.Zones[i]
 		}
 	}
 	return full, reclaimable
+}
+
+// helps tells whether a full member gets room by defragmentation. What a compaction frees counts as in
+// use until the member commits another write, and none is let in: so each is tried once after one.
+func (v *view) helps(zone Zone) bool {
+	last := v.Memory.Defragmented[zone.Name]
+	reclaimable := zone.Status.InUse*100 <= zone.Status.Quota*roomInUse && v.Now.Sub(last) >= roomPause
+	return reclaimable || v.Memory.Compacted.After(last)
 }
 
 func (v *view) disarm() Step {
@@ -77,9 +84,9 @@ func (v *view) disarm() Step {
 	return Step{Kind: Disarm, Alarm: NoSpace, Reason: "there is room again"}
 }
 
-// oldRevision is one that the database had historyKept ago.
+// oldRevision is one that the database had historyKept ago, and that was not compacted to before.
 func (v *view) oldRevision() (int64, bool) {
-	if marks := v.Memory.Revisions; len(marks) > 0 && v.Now.Sub(marks[0].At) >= historyKept {
+	if marks := v.Memory.Revisions; len(marks) > 0 && v.Now.Sub(marks[0].At) >= historyKept && marks[0].Revision > v.Memory.CompactedTo {
 		return marks[0].Revision, true
 	}
 	return 0, false

@@ -60,6 +60,9 @@ func (m Memory) Done(step Step, at time.Time, err error) Memory {
 		m.Defragmented = noted(m.Defragmented, step.Zone, at)
 	case Compact:
 		m.Compacted = at
+		if err == nil {
+			m.CompactedTo = step.Revision
+		}
 	case Disarm:
 		if step.Alarm == NoSpace {
 			m.Disarmed = at

@@ -38,6 +38,7 @@ type disk struct {
 	words   string // why the process died; empty while it runs
 	bytes   int64
 	inUse   int64
+	live    int64 // what is left after a defragmentation, if less than inUse
 }
 
 const (
@@ -221,7 +222,11 @@ func (w *world) act(step Step) error {
 		if len(w.facts().Alarms) == 0 && !w.allServe() {
 			w.problemf("zone %s is defragmented while another is away", step.Zone)
 		}
-		w.disks[step.Zone].bytes = w.disks[step.Zone].inUse
+		d := w.disks[step.Zone]
+		if d.live > 0 {
+			d.inUse, d.live = d.live, 0
+		}
+		d.bytes = d.inUse
 	case MoveLeader:
 		// the list begins with the zone that leads
 		to := slices.IndexFunc(w.zones, func(zone string) bool { m := w.listed(zone); return m != nil && m.ID == step.Member })
@@ -231,8 +236,10 @@ func (w *world) act(step Step) error {
 			return a.Kind == step.Alarm && (step.Member == 0 || a.Member == step.Member)
 		})
 	case Compact:
-		for _, d := range w.disks {
-			d.inUse = min(d.inUse, 5<<30)
+		for zone, d := range w.disks {
+			if d.live = min(d.inUse, 5<<30); zone == "b" {
+				d.inUse = d.live // the others do not know it yet
+			}
 		}
 	default:
 	}

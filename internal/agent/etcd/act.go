@@ -2,9 +2,11 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -60,6 +62,9 @@ func (l *look) do(ctx context.Context, step plan.Step) error {
 		_, err = there.Defragment(ctx, there.Endpoints()[0])
 	case plan.Compact:
 		_, err = l.other("").Compact(ctx, step.Revision, clientv3.WithCompactPhysical())
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			err = nil // by somebody else, as far or further
+		}
 	case plan.Disarm:
 		err = disarm(ctx, l.other(""), step.Member, step.Alarm)
 	default:

@@ -190,12 +190,12 @@ func TestNoSpace(t *testing.T) {
 	f.clock = &fastClock{start: time.Now(), from: time.Now().Add(-20 * time.Minute)}
 	f.keep()
 	client := f.connect(zones...)
-	value := make([]byte, 512<<10)
+	value := make([]byte, 16<<10) // small ones leave no room that defragmenting alone would give back
 	if _, err := rand.Read(value); err != nil {
 		t.Fatal(err)
 	}
 	var refused error
-	for n := 0; n < 200 && refused == nil; n++ {
+	for n := 0; n < 4000 && refused == nil; n++ {
 		_, refused = client.Put(t.Context(), fmt.Sprintf("/big/%d", n%4), string(value))
 	}
 	if refused == nil || !strings.Contains(refused.Error(), "space exceeded") {
