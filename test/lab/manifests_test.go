@@ -67,7 +67,8 @@ func TestManifests(t *testing.T) {
 			[]string{
 				"--cgroup=myriad-lab/b/daemons", "--socket=/lab/zones/b/containerd.sock", "/distro/lab/kubelet",
 				"--hostname-override=lab-b", "--node-labels=topology.kubernetes.io/zone=b,topology.kubernetes.io/region=lab",
-			}, nil,
+			},
+			nil,
 		},
 		{"kube-apiserver-system", "pods reach it", []string{"--endpoint-reconciler-type=lease", "--cgroup=myriad-lab/system"}, []string{"--endpoint-reconciler-type=none"}},
 		{"kube-controller-manager-system", "pod networks are fixed", []string{"--allocate-node-cidrs=false"}, []string{"--allocate-node-cidrs=true"}},

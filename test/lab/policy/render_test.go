@@ -143,8 +143,8 @@ func TestChains(t *testing.T) {
 			name: "ports", reason: "by protocol, ranges and single ones",
 			policy: onServer(in, rule{ports: []networkingv1.NetworkPolicyPort{
 				port(intstr.FromInt32(443)),
-				{Port: ptr.To(intstr.FromInt32(1000)), EndPort: ptr.To[int32](2000)},
-				{Protocol: ptr.To(corev1.ProtocolUDP), Port: ptr.To(intstr.FromInt32(53))},
+				{Port: new(intstr.FromInt32(1000)), EndPort: ptr.To[int32](2000)},
+				{Protocol: ptr.To(corev1.ProtocolUDP), Port: new(intstr.FromInt32(53))},
 				{Protocol: ptr.To(corev1.ProtocolSCTP)},
 			}}),
 			chain: "ingress-0", want: []string{
@@ -215,11 +215,15 @@ func TestAddresses(t *testing.T) {
 		{"starting", "its status tells nothing yet", pod("one", "server", ""), nil, ""},
 		{
 			"arriving", "the plugin told before the status does",
-			pod("one", "server", ""), map[string]netip.Addr{"one/server": netip.MustParseAddr("10.251.1.9")}, "10.251.1.9",
+			pod("one", "server", ""),
+			map[string]netip.Addr{"one/server": netip.MustParseAddr("10.251.1.9")},
+			"10.251.1.9",
 		},
 		{
 			"replaced", "its status tells of the sandbox before",
-			pod("one", "server", "10.251.1.2"), map[string]netip.Addr{"one/server": netip.MustParseAddr("10.251.1.9")}, "10.251.1.9",
+			pod("one", "server", "10.251.1.2"),
+			map[string]netip.Addr{"one/server": netip.MustParseAddr("10.251.1.9")},
+			"10.251.1.9",
 		},
 		{"of the host", "its address is the node's", pod("one", "server", "10.252.0.11", hostNetwork), nil, ""},
 		{"ended", "its address may be another's", pod("one", "server", "10.251.1.2", ended), nil, ""},

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/utils/ptr"
 )
 
 // newTestController keeps its volumes in a directory of the test.
@@ -45,7 +44,7 @@ func newTestController(t *testing.T, claims []*corev1.PersistentVolumeClaim, vol
 func claim(change func(*corev1.PersistentVolumeClaim)) *corev1.PersistentVolumeClaim {
 	c := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: "data", UID: "u1", Annotations: map[string]string{selectedNode: "lab-a"}},
-		Spec:       corev1.PersistentVolumeClaimSpec{StorageClassName: ptr.To("local")},
+		Spec:       corev1.PersistentVolumeClaimSpec{StorageClassName: new("local")},
 	}
 	change(c)
 	return c
@@ -60,8 +59,8 @@ func TestProvision(t *testing.T) {
 		{"waiting", "its pod has a node", func(*corev1.PersistentVolumeClaim) {}, true},
 		{"unscheduled", "no node is chosen yet", func(c *corev1.PersistentVolumeClaim) { c.Annotations = nil }, false},
 		{"bound", "it has a volume", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "v" }, false},
-		{"of another class", "another provisioner's", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = ptr.To("other") }, false},
-		{"of no known class", "nobody's", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = ptr.To("gone") }, false},
+		{"of another class", "another provisioner's", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("other") }, false},
+		{"of no known class", "nobody's", func(c *corev1.PersistentVolumeClaim) { c.Spec.StorageClassName = new("gone") }, false},
 		{"going", "it would be orphaned", func(c *corev1.PersistentVolumeClaim) { c.DeletionTimestamp = &metav1.Time{} }, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
