@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -86,7 +85,7 @@ func templates(version string) []*v1alpha1.ClusterTemplate {
 	size := func(cpu, memory, cpuLimit, memoryLimit string) v1alpha1.ComponentSize {
 		return v1alpha1.ComponentSize{
 			CPU: resource.MustParse(cpu), Memory: resource.MustParse(memory),
-			CPULimit: ptr.To(resource.MustParse(cpuLimit)), MemoryLimit: ptr.To(resource.MustParse(memoryLimit)),
+			CPULimit: new(resource.MustParse(cpuLimit)), MemoryLimit: new(resource.MustParse(memoryLimit)),
 		}
 	}
 	return []*v1alpha1.ClusterTemplate{{
