@@ -14,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 var update = flag.Bool("update", false, "write the transcripts anew")
@@ -303,5 +305,59 @@ func TestRestartIsNoNews(t *testing.T) {
 	}
 	if want := []bool{false, false, false, false, true, true}; !slices.Equal(told, want) {
 		t.Errorf("a member that is away was told of at %v; want %v", told, want)
+	}
+}
+
+// TestAfterDiscard: for a while after a zone's data was thrown away the runtime tells of what was before.
+func TestAfterDiscard(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	words := "exit status 1: cannot fetch cluster info from peer urls"
+	tests := map[string]struct {
+		reason    string
+		name      string
+		component runtime.Component
+		status    *Status
+		ago       time.Duration
+		want      Kind
+	}{
+		"LastWords": {
+			"a member that has just joined is not removed for what the one before it said", "etcd-a",
+			runtime.Component{State: runtime.Starting, LastExit: words}, nil, 12 * time.Second, Wait,
+		},
+		"LostAgain": {
+			"one that dies of it for longer has lost its data, too", "etcd-a",
+			runtime.Component{State: runtime.BackOff, LastExit: words}, nil, time.Minute, Remove,
+		},
+		"Removed": {
+			"a member that was removed and runs on does not keep the new one out", "",
+			runtime.Component{State: runtime.Running, Ready: true}, &Status{ID: 7}, time.Minute, Discard,
+		},
+		"Starting": {
+			"the new member is waited for", "",
+			runtime.Component{State: runtime.Starting}, nil, time.Minute, Wait,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := Facts{
+				Now: now, Listed: true,
+				Zones: []Zone{
+					{Name: "a", PeerURL: "https://a", Start: controlplane.EtcdJoin, Component: tc.component, Status: tc.status},
+					{Name: "b", PeerURL: "https://b", Status: &Status{ID: 2, Leader: 2}},
+				},
+				Members: []Member{{ID: 1, Name: tc.name, PeerURLs: []string{"https://a"}, Learner: true}, {ID: 2, Name: "etcd-b", PeerURLs: []string{"https://b"}}},
+				Memory: Memory{
+					LostSince: map[string]time.Time{"a": now.Add(-tc.ago)},
+					Discarded: map[string]time.Time{"a": now.Add(-tc.ago)},
+				},
+			}
+			if got := Next(f); got.Kind != tc.want {
+				t.Errorf("%s: got %s (%s), want %s", tc.reason, got.Kind, got.Reason, tc.want)
+			}
+		})
+	}
+	memory := Memory{LostSince: map[string]time.Time{"a": now, "b": now}}.Done(Step{Kind: Discard, Zone: "a"}, now, nil)
+	if diff := cmp.Diff(map[string]time.Time{"b": now}, memory.LostSince); diff != "" {
+		t.Errorf("what was lost is thrown away (-want +got):\n%s", diff)
 	}
 }

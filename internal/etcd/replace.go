@@ -17,7 +17,7 @@ func (v *view) learner() (Step, bool) {
 			continue
 		case m.Name == "":
 			return v.firstStart(zone), true
-		case v.lost(zone):
+		case v.lost(zone) && !v.discarded(zone):
 			return Step{Kind: Remove, Zone: zone.Name, Member: m.ID, Reason: "the new member lost its data: " + zone.Component.LastExit}, true
 		case v.answers(zone):
 			return Step{Kind: Promote, Zone: zone.Name, Member: m.ID, Reason: "the new member serves"}, true
@@ -30,16 +30,24 @@ func (v *view) learner() (Step, bool) {
 // firstStart: the place in the group is there, and what lies in the zone is of a member that was
 // removed, or nothing. A member that has never started holds nothing of worth.
 func (v *view) firstStart(zone Zone) Step {
-	if zone.Component.State != runtime.BackOff || zone.Status != nil {
+	// A member that was removed while it was away may run on and not know.
+	removed := zone.Status != nil && zone.Status.ID != v.members[zone.Name].ID
+	if !removed && (zone.Component.State != runtime.BackOff || zone.Status != nil) {
 		return wait("the new member of zone %s is starting", zone.Name)
 	}
 	if zone.Start != controlplane.EtcdJoin {
 		return wait("the new member of zone %s is being told to join", zone.Name)
 	}
-	if v.Now.Sub(v.Memory.Discarded[zone.Name]) < discardPause {
+	if v.discarded(zone) {
 		return wait("the new member of zone %s was started, and died: %s", zone.Name, zone.Component.LastExit)
 	}
 	return Step{Kind: Discard, Zone: zone.Name, Reason: "a new member starts without data"}
+}
+
+// discarded tells whether a zone's data was thrown away a moment ago: what the runtime says of it may be
+// the last words of the one before.
+func (v *view) discarded(zone Zone) bool {
+	return v.Now.Sub(v.Memory.Discarded[zone.Name]) < discardPause
 }
 
 // unplaced: a zone whose member was removed gets another, one zone after the other.

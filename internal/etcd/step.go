@@ -1,6 +1,9 @@
 package etcd
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Kind of a step.
 type Kind string
@@ -56,6 +59,8 @@ func (m Memory) Done(step Step, at time.Time, err error) Memory {
 		}
 	case Discard:
 		m.Discarded = noted(m.Discarded, step.Zone, at)
+		m.LostSince = maps.Clone(m.LostSince)
+		delete(m.LostSince, step.Zone) // what is there from now on begins anew
 	case Defragment:
 		m.Defragmented = noted(m.Defragmented, step.Zone, at)
 	case Compact:
