@@ -322,19 +322,23 @@ func TestAfterDiscard(t *testing.T) {
 	}{
 		"LastWords": {
 			"a member that has just joined is not removed for what the one before it said", "etcd-a",
-			runtime.Component{State: runtime.Starting, LastExit: words}, nil, 12 * time.Second, Wait,
+			runtime.Component{State: runtime.Starting, LastExit: words},
+			nil, 12 * time.Second, Wait,
 		},
 		"LostAgain": {
 			"one that dies of it for longer has lost its data, too", "etcd-a",
-			runtime.Component{State: runtime.BackOff, LastExit: words}, nil, time.Minute, Remove,
+			runtime.Component{State: runtime.BackOff, LastExit: words},
+			nil, time.Minute, Remove,
 		},
 		"Removed": {
 			"a member that was removed and runs on does not keep the new one out", "",
-			runtime.Component{State: runtime.Running, Ready: true}, &Status{ID: 7}, time.Minute, Discard,
+			runtime.Component{State: runtime.Running, Ready: true},
+			&Status{ID: 7}, time.Minute, Discard,
 		},
 		"Starting": {
 			"the new member is waited for", "",
-			runtime.Component{State: runtime.Starting}, nil, time.Minute, Wait,
+			runtime.Component{State: runtime.Starting},
+			nil, time.Minute, Wait,
 		},
 	}
 	for name, tc := range tests {
