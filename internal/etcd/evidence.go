@@ -15,6 +15,8 @@ var proofs = []string{
 	// The log does not match its checksums.
 	"walpb: crc mismatch",
 	"wal: crc mismatch",
+	// What the log holds are no records.
+	"discovery failed: proto: ",
 	// The database is gone, and the log begins after it.
 	"failed to find database snapshot file",
 	// The database is no bbolt file any more.
