@@ -204,7 +204,7 @@ type ComponentStatus struct {
 	Name string `json:"name"`
 	// Ready when its probe succeeds.
 	Ready bool `json:"ready"`
-	// Restarts since the guest was created.
+	// Restarts after deaths that nobody ordered, since the guest was created.
 	// +optional
 	Restarts int32 `json:"restarts,omitempty"`
 	// LastExit says how and why it last died.

@@ -40,7 +40,8 @@ type Component struct {
 	Ready bool `json:"ready"`
 	// PID of the process, on the process runtime.
 	PID int `json:"pid,omitempty"`
-	// Restarts since the guest was created.
+	// Restarts after deaths that nobody ordered, since the guest was created. A runtime may forget those
+	// of pods that are gone when its agent restarts.
 	Restarts int32 `json:"restarts,omitempty"`
 	// LastExit says how it last died and what it said, for example
 	// "exit status 1 after 2s: listen tcp 127.9.1.2:6443: bind: address already in use".

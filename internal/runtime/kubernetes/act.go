@@ -153,6 +153,10 @@ func (g *guest) put(ctx context.Context, s *scope, d draft) error {
 }
 
 func (g *guest) carryOutStep(ctx context.Context, b *build, v *roll.Component, step roll.Step) error {
+	pod := b.scope.state.pod(v.Name)
+	if pod != nil && (step.Pod == roll.Restart || step.Pod == roll.Kill || step.Act != roll.Leave && step.Replicas == 0) {
+		g.memory(v.Name).ended = pod.UID
+	}
 	switch step.Act {
 	case roll.Leave:
 		return nil
@@ -167,7 +171,6 @@ func (g *guest) carryOutStep(ctx context.Context, b *build, v *roll.Component, s
 			return err
 		}
 	}
-	pod := b.scope.state.pod(v.Name)
 	if pod == nil {
 		return nil
 	}

@@ -178,7 +178,7 @@ func (g *guest) lookAt(s *scope, v *roll.Component, c *wantedComponent) {
 		return
 	}
 	var why string
-	v.Pod.Resize, why = resizeState(pod)
+	v.Pod.Resize, why = resizeState(pod, s.view.Now)
 	if v.Pod.Sized = sized(pod, c.resources); !v.Pod.Sized {
 		v.Pod.Resize, why = roll.NoResize, ""
 		if m.fixed == pod.UID {
@@ -186,6 +186,9 @@ func (g *guest) lookAt(s *scope, v *roll.Component, c *wantedComponent) {
 		} else if lost := takesAway(pod, c.resources); lost != "" {
 			v.Pod.Resize, why = roll.Impossible, "its "+lost+" cannot be taken away while it runs"
 		}
+	}
+	if v.Pod.Resize == roll.Deferred {
+		s.wakeIn(resizePatience)
 	}
 	if why != "" && message == "" {
 		s.messages[v.Name] = fmt.Sprintf("resize: %s: %s", v.Pod.Resize, why)

@@ -20,8 +20,10 @@ type memory struct {
 	// pod that was seen last, and how often its container had restarted.
 	pod      types.UID
 	restarts int32
-	// before is how often the component had restarted with the pods before.
+	// before is how often the component had died with the pods before.
 	before int32
+	// ended is the pod that was told to end: the one that follows it is no restart.
+	ended types.UID
 	// readyRun is the run of the pod's container that has been ready: pod and restart count.
 	readyRun string
 	lastExit string
@@ -49,8 +51,9 @@ func (m *memory) see(pod *corev1.Pod) (runtime.State, string) {
 	}
 	status := containerStatus(pod)
 	if pod.UID != m.pod {
-		if m.pod != "" {
-			m.before += m.restarts + 1
+		m.before += m.restarts
+		if m.pod != "" && m.pod != m.ended {
+			m.before++
 		}
 		m.pod, m.restarts = pod.UID, 0
 	}
@@ -134,8 +137,12 @@ func lastExit(status *corev1.ContainerStatus) string {
 	return how
 }
 
-// resizeState says how far the change of a pod's resources is, and why it is no further.
-func resizeState(pod *corev1.Pod) (roll.Resize, string) {
+// resizePatience is how long a kubelet may fail to change a pod's resources. One of v1.36.3 tries for
+// ever to take memory from a container that has restarted: "missing container usage".
+const resizePatience = time.Minute
+
+// resizeState says how far the change of a pod's resources is at a time, and why it is no further.
+func resizeState(pod *corev1.Pod, now time.Time) (roll.Resize, string) {
 	state, message := roll.NoResize, ""
 	if seen := pod.Status.ObservedGeneration; seen != 0 && seen < pod.Generation {
 		state = roll.InProgress
@@ -145,11 +152,12 @@ func resizeState(pod *corev1.Pod) (roll.Resize, string) {
 		if condition.Status != corev1.ConditionTrue || condition.ObservedGeneration != 0 && condition.ObservedGeneration < pod.Generation {
 			continue
 		}
+		failed := condition.Type == corev1.PodResizeInProgress && condition.Reason == corev1.PodReasonError
 		switch {
-		case condition.Type == corev1.PodResizePending && condition.Reason == corev1.PodReasonInfeasible:
+		case condition.Type == corev1.PodResizePending && condition.Reason == corev1.PodReasonInfeasible,
+			failed && now.Sub(condition.LastTransitionTime.Time) >= resizePatience:
 			return roll.Impossible, condition.Message
-		case condition.Type == corev1.PodResizePending,
-			condition.Type == corev1.PodResizeInProgress && condition.Reason == corev1.PodReasonError:
+		case condition.Type == corev1.PodResizePending, failed:
 			state, message = roll.Deferred, condition.Message
 		case condition.Type == corev1.PodResizeInProgress:
 			state = roll.InProgress
