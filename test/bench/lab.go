@@ -76,7 +76,7 @@ func (l *laboratory) handCell() string { return "by-hand-" + l.suffix }
 
 // upFlags of the fleet.
 func (l *laboratory) upFlags() []string {
-	return []string{"--cell", l.cell() + "@" + labRegion + "=" + l.Kubeconfig()}
+	return []string{"--cell", l.cell() + "@" + labRegion + "=" + l.AgentKubeconfig()}
 }
 
 // close removes what this run has left in the lab, and the lab if it was not up before.

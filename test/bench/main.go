@@ -196,6 +196,9 @@ func (b *bench) up(ctx context.Context) error {
 		if b.lab, err = openLab(upCtx, b.fleet.Home); err != nil {
 			return err
 		}
+		if err := b.lab.Admit(upCtx, b.fleet.Run); err != nil {
+			return err
+		}
 		flags = append(flags, b.lab.upFlags()...)
 	}
 	if _, err := b.fleet.Up(upCtx, flags...); err != nil {

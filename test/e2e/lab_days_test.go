@@ -20,7 +20,7 @@ import (
 // TestLabBlocked: a guest that cannot start says what lacks, and starts once that is there.
 func TestLabBlocked(t *testing.T) {
 	s := labFleet(t)
-	const image = "registry.invalid/kube-scheduler:v0"
+	const image = "127.0.0.1:1/kube-scheduler:v0" // where nobody listens
 	for _, tc := range []struct {
 		name   string
 		change func(*v1alpha1.ControlPlaneSpec)

@@ -21,8 +21,8 @@ import (
 // minutes: clients built on client-go look for a new certificate file every 5 minutes, and the last
 // third of a lifetime must be longer than that.
 func TestLeafCertificatesRotate(t *testing.T) {
-	t.Parallel() // it has its own fleet, and mostly waits
-	lifetime := 3 * time.Minute
+	t.Parallel()                // it has its own fleet, and mostly waits
+	lifetime := 4 * time.Minute // the last third is longer than a kubelet and an API server take to notice
 	if full() {
 		lifetime = 16 * time.Minute
 	}

@@ -132,7 +132,10 @@ func (s *suite) up(ctx context.Context, flags ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, upBudget)
 	defer cancel()
 	if s.lab != nil {
-		flags = append(flags, "--no-hello", "--cell", s.labCell()+"@eu-frankfurt="+s.lab.Kubeconfig())
+		if err := s.lab.Admit(ctx, s.Run); err != nil {
+			return err
+		}
+		flags = append(flags, "--no-hello", "--cell", s.labCell()+"@eu-frankfurt="+s.lab.AgentKubeconfig())
 	}
 	if _, err := s.Up(ctx, flags...); err != nil {
 		return err

@@ -121,11 +121,17 @@ func (c *credentials) resolve(manifest controlplane.Manifest) (controlplane.Mani
 	})
 }
 
-// writeKubeconfig writes the administrator's.
-func (c *credentials) writeKubeconfig() error {
-	certificate, key, err := c.leaf("administrator", controlplane.Certificate{
-		Name: "client", Authority: controlplane.ClusterCA, Client: true,
-		CommonName: name + ":administrator", Organizations: []string{"system:masters"},
+// writeKubeconfigs writes the administrator's and the agent's.
+func (c *credentials) writeKubeconfigs() error {
+	return errors.Join(
+		c.writeKubeconfig(c.lab.Kubeconfig(), "administrator", name+":administrator", "system:masters"),
+		c.writeKubeconfig(c.lab.AgentKubeconfig(), "agent", AgentUser),
+	)
+}
+
+func (c *credentials) writeKubeconfig(path, component, user string, groups ...string) error {
+	certificate, key, err := c.leaf(component, controlplane.Certificate{
+		Name: "client", Authority: controlplane.ClusterCA, Client: true, CommonName: user, Organizations: groups,
 	})
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func (c *credentials) writeKubeconfig() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(c.lab.Kubeconfig(), text, 0o600)
+	return writeFile(path, text, 0o600)
 }
 
 // writeFile writes a file whole, and its directory. One that is right already stays as it is.

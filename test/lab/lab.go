@@ -55,6 +55,13 @@ func (l *Lab) Dir() string { return l.dir }
 // Kubeconfig is the path of a kubeconfig for an administrator of the cell. It works on the host.
 func (l *Lab) Kubeconfig() string { return l.path("kubeconfig") }
 
+// AgentUser is the name under which the cell knows the holder of AgentKubeconfig. It has no rights but those
+// that somebody gives it, see 'myriad cell access'.
+const AgentUser = "myriad-agent"
+
+// AgentKubeconfig is the path of a kubeconfig for AgentUser. It works on the host.
+func (l *Lab) AgentKubeconfig() string { return l.path("agent.kubeconfig") }
+
 // Client of the cell for its administrator.
 func (l *Lab) Client() (*kubernetes.Clientset, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())

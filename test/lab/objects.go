@@ -42,15 +42,32 @@ func (u *up) install(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for the API server: %w; see %s", err, u.path("supervisor", "guests", controlPlaneID))
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", u.Kubeconfig())
+	objects, err := cellObjects(u.dnsImage)
+	if err != nil {
+		return err
+	}
+	return u.write(ctx, objects)
+}
+
+// Admit gives AgentUser its rights, as 'myriad cell access' prints them. Run runs myriad.
+func (l *Lab) Admit(ctx context.Context, run func(ctx context.Context, arguments ...string) (string, error)) error {
+	access, err := run(ctx, "cell", "access", "--user", AgentUser)
+	if err != nil {
+		return err
+	}
+	objects, err := decode([]byte(access))
+	if err != nil {
+		return fmt.Errorf("lab %s: read what 'myriad cell access' printed: %w", l.dir, err)
+	}
+	return l.write(ctx, objects)
+}
+
+func (l *Lab) write(ctx context.Context, objects []*unstructured.Unstructured) error {
+	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
 	if err != nil {
 		return err
 	}
 	writer, err := client.New(config, client.Options{})
-	if err != nil {
-		return err
-	}
-	objects, err := cellObjects(u.dnsImage)
 	if err != nil {
 		return err
 	}
@@ -75,18 +92,27 @@ func cellObjects(dnsImage string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("read objects.yaml: %w", err)
+	}
+	return objects, nil
+}
+
+// decode reads the objects of YAML documents.
+func decode(documents []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4<<10)
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(documents), 4<<10)
 	for {
 		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
+		switch err := decoder.Decode(object); {
+		case errors.Is(err, io.EOF):
 			return objects, nil
+		case err != nil:
+			return nil, err
+		case len(object.Object) > 0:
+			objects = append(objects, object)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read objects.yaml: %w", err)
-		}
-		objects = append(objects, object)
 	}
 }
 

@@ -116,7 +116,7 @@ func (u *up) prepare(ctx context.Context) error {
 	if err := renameio.Symlink(u.programs.self, plugin); err != nil {
 		return fmt.Errorf("install the CNI plugin: %w", err)
 	}
-	return u.credentials.writeKubeconfig()
+	return u.credentials.writeKubeconfigs()
 }
 
 // claim refuses to touch a lab that another directory holds, or a directory that holds something else.

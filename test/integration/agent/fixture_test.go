@@ -27,6 +27,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/agent"
 	"github.com/myriad-fleet/myriad/internal/pki"
+	"github.com/myriad-fleet/myriad/test/apiserver"
 )
 
 const (
@@ -77,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 
 func operator(t *testing.T) client.Client {
 	t.Helper()
-	config, err := withCertificate(server.config, server.authority, "operator", "system:masters")
+	config, err := apiserver.WithCertificate(server.config, server.authority, "operator", "system:masters")
 	if err != nil {
 		t.Fatal(err)
 	}

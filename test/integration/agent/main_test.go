@@ -7,20 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/myriad-fleet/myriad/internal/distribution"
 	"github.com/myriad-fleet/myriad/internal/hub"
 	"github.com/myriad-fleet/myriad/internal/pki"
+	"github.com/myriad-fleet/myriad/test/apiserver"
 )
-
-// defaultDistro is where 'make distro' puts the programs, seen from this directory.
-const defaultDistro = "../../../out/distro"
 
 // server is the hub's API server of all tests in this package, without any controllers. Tests keep
 // apart by cells of their own.
@@ -43,13 +38,17 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	environment, err := startServer(authority)
+	set, err := apiserver.Distribution()
+	if err != nil {
+		return 1, err
+	}
+	environment, err := apiserver.Start(set, authority, nil)
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, environment.Stop()) }()
 	server.authority, server.config = authority, rest.AnonymousClientConfig(environment.Config)
-	operator, err := withCertificate(server.config, authority, "operator", "system:masters")
+	operator, err := apiserver.WithCertificate(server.config, authority, "operator", "system:masters")
 	if err != nil {
 		return 1, err
 	}
@@ -57,82 +56,4 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	return m.Run(), nil
-}
-
-func startServer(authority *pki.Authority) (*envtest.Environment, error) {
-	directory := os.Getenv("MYRIAD_DISTRO")
-	if directory == "" {
-		directory = defaultDistro
-	}
-	set, err := distribution.Open(directory)
-	if err != nil {
-		return nil, fmt.Errorf("these tests need real programs; run 'make distro', or set MYRIAD_DISTRO: %w", err)
-	}
-	apiServer, err := newest(set, "kube-apiserver", set.KubernetesVersions)
-	if err != nil {
-		return nil, err
-	}
-	etcd, err := newest(set, "etcd", set.EtcdVersions)
-	if err != nil {
-		return nil, err
-	}
-	environment := &envtest.Environment{ControlPlane: envtest.ControlPlane{
-		APIServer: &envtest.APIServer{Path: apiServer, SecureServing: envtest.SecureServing{Authn: &clientAuthority{authority: authority}}},
-		Etcd:      &envtest.Etcd{Path: etcd},
-	}, ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute}
-	if _, err := environment.Start(); err != nil {
-		return nil, fmt.Errorf("start etcd and kube-apiserver: %w", err)
-	}
-	return environment, nil
-}
-
-func newest(set *distribution.Set, program string, versions func() ([]string, error)) (string, error) {
-	known, err := versions()
-	if err != nil {
-		return "", fmt.Errorf("find %s; run 'make distro', or set MYRIAD_DISTRO: %w", program, err)
-	}
-	if len(known) == 0 {
-		return "", fmt.Errorf("find %s: MYRIAD_DISTRO holds no version of it; run 'make distro'", program)
-	}
-	return set.Path(program, known[len(known)-1])
-}
-
-// clientAuthority makes the API server believe client certificates of our own authority, as the
-// hub's does.
-type clientAuthority struct {
-	authority *pki.Authority
-	directory string
-}
-
-func (c *clientAuthority) file() string { return filepath.Join(c.directory, "clients.crt") }
-
-// Configure is part of envtest.Authn.
-func (c *clientAuthority) Configure(directory string, arguments *envtest.Arguments) error {
-	c.directory = directory
-	arguments.Set("client-ca-file", c.file())
-	return nil
-}
-
-// Start is part of envtest.Authn.
-func (c *clientAuthority) Start() error {
-	return os.WriteFile(c.file(), c.authority.CertificatePEM(), 0o600)
-}
-
-// AddUser is part of envtest.Authn.
-func (c *clientAuthority) AddUser(user envtest.User, base *rest.Config) (*rest.Config, error) {
-	return withCertificate(base, c.authority, user.Name, user.Groups...)
-}
-
-// Stop is part of envtest.Authn.
-func (c *clientAuthority) Stop() error { return nil }
-
-func withCertificate(base *rest.Config, authority *pki.Authority, user string, groups ...string) (*rest.Config, error) {
-	certificate, key, err := authority.Issue(pki.Leaf{CommonName: user, Organizations: groups, Client: true, Lifetime: time.Hour}, time.Now())
-	if err != nil {
-		return nil, fmt.Errorf("issue a certificate for %s: %w", user, err)
-	}
-	config := rest.CopyConfig(base)
-	config.CertData, config.KeyData = certificate, key
-	config.QPS, config.Burst = 500, 1000
-	return config, nil
 }

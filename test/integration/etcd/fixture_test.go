@@ -28,6 +28,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/runtime"
 	"github.com/myriad-fleet/myriad/internal/runtime/process"
 	"github.com/myriad-fleet/myriad/internal/snapshot"
+	"github.com/myriad-fleet/myriad/test/apiserver"
 )
 
 const (
@@ -35,8 +36,6 @@ const (
 	// deadline of every wait: a loaded machine takes its time.
 	deadline = 2 * time.Minute
 	poll     = 50 * time.Millisecond
-	// defaultDistro is where 'make distro' puts the programs, seen from this directory.
-	defaultDistro = "../../../out/distro"
 )
 
 // fixture is a guest that has only etcd members, a runtime that runs them, and the keeper. The tests are
@@ -96,13 +95,9 @@ func newFixture(t *testing.T, availability v1alpha1.Availability, change func(*c
 
 func distro(t *testing.T) *distribution.Set {
 	t.Helper()
-	directory := os.Getenv("MYRIAD_DISTRO")
-	if directory == "" {
-		directory = defaultDistro
-	}
-	set, err := distribution.Open(directory)
+	set, err := apiserver.Distribution()
 	if err != nil {
-		t.Fatalf("these tests need real programs; run 'make distro', or set MYRIAD_DISTRO: %v", err)
+		t.Fatal(err)
 	}
 	return set
 }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,10 +18,8 @@ import (
 
 	"github.com/myriad-fleet/myriad/internal/distribution"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
+	"github.com/myriad-fleet/myriad/test/apiserver"
 )
-
-// defaultDistro is where 'make distro' puts the programs, seen from this directory.
-const defaultDistro = "../../../out/distro"
 
 // cluster is the cell's cluster of all tests in this package. Tests keep apart by cells of their own.
 var cluster struct {
@@ -40,15 +37,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	directory := os.Getenv("MYRIAD_DISTRO")
-	if directory == "" {
-		directory = defaultDistro
-	}
-	set, err := distribution.Open(directory)
+	set, err := apiserver.Distribution()
 	if err != nil {
-		return 1, fmt.Errorf("these tests need real programs; run 'make distro', or set MYRIAD_DISTRO: %w", err)
+		return 1, err
 	}
-	environment, err := startServer(set)
+	environment, err := apiserver.Start(set, nil, map[string]string{"service-cluster-ip-range": "10.96.0.0/16"})
 	if err != nil {
 		return 1, err
 	}
@@ -86,41 +79,9 @@ func confine(ctx context.Context, environment *envtest.Environment) (*rest.Confi
 	return agent.Config(), nil
 }
 
-func startServer(set *distribution.Set) (*envtest.Environment, error) {
-	apiServer, err := newest(set, "kube-apiserver", set.KubernetesVersions)
-	if err != nil {
-		return nil, err
-	}
-	etcd, err := newest(set, "etcd", set.EtcdVersions)
-	if err != nil {
-		return nil, err
-	}
-	server := &envtest.APIServer{Path: apiServer}
-	server.Configure().Append("service-cluster-ip-range", "10.96.0.0/16")
-	environment := &envtest.Environment{
-		ControlPlane:             envtest.ControlPlane{APIServer: server, Etcd: &envtest.Etcd{Path: etcd}},
-		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute,
-	}
-	if _, err := environment.Start(); err != nil {
-		return nil, fmt.Errorf("start etcd and kube-apiserver: %w", err)
-	}
-	return environment, nil
-}
-
-func newest(set *distribution.Set, program string, versions func() ([]string, error)) (string, error) {
-	known, err := versions()
-	if err != nil {
-		return "", fmt.Errorf("find %s; run 'make distro', or set MYRIAD_DISTRO: %w", program, err)
-	}
-	if len(known) == 0 {
-		return "", fmt.Errorf("find %s: MYRIAD_DISTRO holds no version of it; run 'make distro'", program)
-	}
-	return set.Path(program, known[len(known)-1])
-}
-
 // startControllers runs the controllers that a guest's objects need.
 func startControllers(set *distribution.Set, environment *envtest.Environment) (stop func(), err error) {
-	path, err := newest(set, "kube-controller-manager", set.KubernetesVersions)
+	path, err := apiserver.Newest(set, "kube-controller-manager")
 	if err != nil {
 		return nil, err
 	}
