@@ -22,13 +22,19 @@ func TestResizeState(t *testing.T) {
 		"Underway":   {"the kubelet is at it", corev1.PodCondition{Type: corev1.PodResizeInProgress}, roll.InProgress},
 		"Deferred":   {"there may be room later", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonDeferred}, roll.Deferred},
 		"Infeasible": {"the node is too small for ever", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonInfeasible}, roll.Impossible},
-		"Failed": {"a kubelet that failed may succeed when it tries again",
-			corev1.PodCondition{Type: corev1.PodResizeInProgress, Reason: corev1.PodReasonError}, roll.Deferred},
-		"FailsForEver": {"a kubelet that fails for a minute will not succeed",
+		"Failed": {
+			"a kubelet that failed may succeed when it tries again",
+			corev1.PodCondition{Type: corev1.PodResizeInProgress, Reason: corev1.PodReasonError},
+			roll.Deferred,
+		},
+		"FailsForEver": {
+			"a kubelet that fails for a minute will not succeed",
 			corev1.PodCondition{
 				Type: corev1.PodResizeInProgress, Reason: corev1.PodReasonError,
 				LastTransitionTime: metav1.NewTime(now.Add(-resizePatience)),
-			}, roll.Impossible},
+			},
+			roll.Impossible,
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
