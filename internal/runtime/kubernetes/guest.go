@@ -168,7 +168,7 @@ func (g *guest) lookAt(s *scope, v *roll.Component, c *wantedComponent) {
 	}
 	ready, known := s.state.nodes[pod.Spec.NodeName]
 	v.Pod = &roll.Pod{
-		Spec: specOf(pod), Template: pod.Annotations[annotationTemplate], State: state, Ready: podReady(pod),
+		Spec: specOf(pod), Template: pod.Annotations[annotationTemplate], State: state, Ready: podReady(pod), Runs: podRuns(pod),
 		Deleting: pod.DeletionTimestamp != nil, NodeAway: known && !ready, Sized: true,
 	}
 	if v.Pod.NodeAway && !v.Pod.Ready {

@@ -104,6 +104,12 @@ func podReady(pod *corev1.Pod) bool {
 	})
 }
 
+// podRuns tells whether the pod's container runs, ready or not.
+func podRuns(pod *corev1.Pod) bool {
+	status := containerStatus(pod)
+	return status != nil && status.State.Running != nil
+}
+
 // containerStatus of the pod's only container; nil before the kubelet has told of it.
 func containerStatus(pod *corev1.Pod) *corev1.ContainerStatus {
 	if len(pod.Status.ContainerStatuses) == 0 {

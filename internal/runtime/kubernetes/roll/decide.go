@@ -130,11 +130,18 @@ func (g *Guest) create(c *Component, cold bool) Step {
 		return Step{State: runtime.Queued}
 	}
 	for i := range g.Components {
-		if needed := &g.Components[i]; slices.Contains(c.After, needed.Name) && !needed.WasReady {
+		if needed := &g.Components[i]; slices.Contains(c.After, needed.Name) && !needed.enoughFor(c) {
 			return Step{State: runtime.Waiting, Why: "waits for " + needed.Name}
 		}
 	}
 	return Step{Act: Put, Replicas: 1, State: runtime.Starting}
+}
+
+// enoughFor tells whether another component can start with this one as it is. The starts of etcd and its
+// API server overlap: the API server asks for etcd late, and then waits 20 s for it by itself (dialTimeout
+// in k8s.io/apiserver/pkg/storage/storagebackend/factory/etcd3.go). Others would end at once.
+func (c *Component) enoughFor(other *Component) bool {
+	return c.WasReady || other.Kind == controlplane.APIServer && c.Pod != nil && c.Pod.Runs
 }
 
 // remove takes away what was dropped from the manifest: first those that would fail without others,

@@ -162,6 +162,8 @@ func (m *model) events() []event {
 			events = append(events, event{c.Name + " is gone", func() { c.Pod = nil }})
 		case m.specs[c.Pod.Spec] && c.Pod.State != runtime.BackOff:
 			events = append(events, event{c.Name + " crashes", func() { c.Pod.State = runtime.BackOff }})
+		case c.Kind == controlplane.Etcd && !c.WasReady && !c.Pod.Runs: // nobody looks at others
+			events = append(events, event{c.Name + " runs", func() { c.Pod.Runs = true }})
 		case !m.specs[c.Pod.Spec] && !c.Pod.Ready && m.needs(c):
 			events = append(events, event{c.Name + " is ready", func() { c.Pod.Ready, c.WasReady, c.Pod.State = true, true, runtime.Running }})
 		}

@@ -24,7 +24,7 @@ func TestTranscripts(t *testing.T) {
 		change func(m *model)
 	}{
 		"create-single": {
-			reason: "each component is created when what it needs has been ready",
+			reason: "each component is created when what it needs has been ready, an API server when its etcd runs",
 			model:  newModel("a"), change: func(*model) {},
 		},
 		"create-zonal": {

@@ -59,7 +59,9 @@ type Workload struct {
 type Pod struct {
 	// Spec and Template that it was made with.
 	Spec, Template string
-	Ready          bool
+	// Runs: its container runs, ready or not.
+	Runs  bool
+	Ready bool
 	// State: Running, Starting, Blocked or BackOff. With one of the last two it is broken: replacing it
 	// costs nothing.
 	State runtime.State
