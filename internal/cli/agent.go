@@ -73,7 +73,7 @@ supervisor of that directory; with --cell-kubeconfig they run in the Kubernetes 
 	flags.StringVar(&k.kubeconfig, "cell-kubeconfig", "", "kubeconfig of the Kubernetes cluster that is the cell")
 	flags.StringVar(&k.storageClass, "storage-class", "", "StorageClass of etcd's volumes (default: the cluster's own default)")
 	flags.StringVar(&k.volumeSize, "volume-size", defaultVolume, "size of each etcd member's volume")
-	flags.IntVar(&k.slots, "start-slots", 0, "how many guests may start at once (default: as many as the smallest zone has cores)")
+	flags.IntVar(&k.slots, "start-slots", 0, "how many guests may start at once (default: two per core of the smallest zone)")
 	flags.StringSliceVar(&k.agents, "agent-networks", nil, "networks that the agent's connections to guests come from (default: its address towards the cell's API server)")
 	flags.StringSliceVar(&k.gateways, "gateway-networks", nil, "networks that gateways' connections to guests' API servers come from (default: any)")
 	flags.StringSliceVar(&k.private, "private-networks", nil, "networks of the cell that guests' API servers must not reach out to, such as those of its nodes and pods")
