@@ -21,10 +21,11 @@ import (
 func TestLab(t *testing.T) {
 	l := openLab(t)
 	ctx := t.Context()
-	before := machineSettings(t)
+	// A lab that is there has changed the machine's settings.
 	if err := l.Down(ctx); err != nil {
 		t.Fatal(err)
 	}
+	before := machineSettings(t)
 	if err := l.Up(ctx); err != nil {
 		t.Fatal(err)
 	}
