@@ -135,6 +135,16 @@ func (g *guest) do(ctx context.Context, f func(*guest)) error {
 	}
 }
 
+// isDeleted tells whether the guest was deleted to the end: nothing of it is left, and nobody serves it.
+func (g *guest) isDeleted() bool {
+	select {
+	case <-g.ended:
+		return g.finished
+	default:
+		return false
+	}
+}
+
 // reconcile decides and acts until there is nothing to do, and returns when to look again.
 func (g *guest) reconcile() time.Time {
 	g.maintain()

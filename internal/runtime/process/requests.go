@@ -19,16 +19,22 @@ func (s *Supervisor) apply(ctx context.Context, m *controlplane.Manifest) error 
 	if err := checkManifest(m); err != nil {
 		return err
 	}
-	g, err := s.findOrAdd(m.ID)
-	if err != nil {
-		return err
+	for {
+		g, err := s.findOrAdd(m.ID)
+		if err != nil {
+			return err
+		}
+		var applied error
+		err = g.do(ctx, func(g *guest) { applied = g.apply(m) })
+		if errors.Is(err, errGone) && g.isDeleted() {
+			continue // a guest of that id has just been deleted: this is another one
+		}
+		if err != nil {
+			return err
+		}
+		s.warnInotify(inotifyLimitFile)
+		return applied
 	}
-	var applied error
-	if err := g.do(ctx, func(g *guest) { applied = g.apply(m) }); err != nil {
-		return err
-	}
-	s.warnInotify(inotifyLimitFile)
-	return applied
 }
 
 func (s *Supervisor) observe(id string) runtime.Observation {

@@ -256,7 +256,7 @@ func (s *Supervisor) findOrAdd(id string) (*guest, error) {
 	if s.closed {
 		return nil, errEnding
 	}
-	if g := s.guests[id]; g != nil {
+	if g := s.guests[id]; g != nil && !g.isDeleted() {
 		return g, nil
 	}
 	return s.launch(id, nil, false), nil

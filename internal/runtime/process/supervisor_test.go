@@ -47,7 +47,7 @@ func TestStartAndDelete(t *testing.T) {
 
 func TestDeleteWhileStarting(t *testing.T) {
 	b := newBench(t)
-	for range 4 {
+	for range 20 { // the next one comes at once
 		b.apply(manifest(server(t, "etcd-a", "a"), server(t, "api-a", "a", "etcd-a")))
 		if err := b.Delete(t.Context(), "g"); err != nil {
 			t.Fatal(err)
