@@ -61,7 +61,8 @@ type Component struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 	// Probe tells when the component is ready; nil: as soon as it runs.
 	Probe *Probe `json:"probe,omitempty"`
-	// After names the components that must have been ready before this one first starts.
+	// After names the components that must have been ready before this one first starts. A runtime may start
+	// an API server, which waits for etcd by itself, as soon as its etcd runs.
 	After []string `json:"after,omitempty"`
 	// Size that it is given. The process runtime only accounts for it. Changing it restarts nothing
 	// where the runtime can help it.

@@ -66,8 +66,8 @@ func (r *Runtime) release(id string) {
 	}
 }
 
-// slotsPerCore is how many guests may start per core: about half of a start is waiting for volumes, sandboxes
-// and probes. Ten at once took 63 s with one, 55 s with two, and the same pods by hand 54 to 56 s
+// slotsPerCore is how many guests may start per core: much of a start is waiting for volumes, sandboxes and
+// probes. Ten at once took 63 s with one, 55 s with two, and the same pods by hand 54 to 56 s
 // (docs/benchmarks.md, lab-burst).
 const slotsPerCore = 2
 
