@@ -78,6 +78,7 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agen
 		Hub: connection, Runtime: o.Runtime, Orders: store, Versions: o.Versions, AgentVersion: o.Version,
 		Drills: a.drills.Drills, RoundTrips: a.roundTrip.RoundTrips, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
 	})
+	store.OnChange(func() { a.cell.Changed() }) // the Cell counts its guests by their orders
 	a.heartbeat = &heartbeat.Heart{Hub: connection, Holder: holder(), Clock: o.Clock, Log: o.Log}
 	return a, nil
 }

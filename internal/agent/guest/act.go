@@ -31,16 +31,20 @@ func (r *Reconciler) accept(_ context.Context, s *scope) outcome {
 		}
 		return outcome{}
 	}
+	if kept.Entombed {
+		return outcome{} // bury removes what is left; an order taken now would come back to life for a moment
+	}
 	if kept.Spec != nil && s.hub.Spec.Epoch < kept.Spec.Epoch {
 		s.facts.Notice = &Problem{Reason: v1alpha1.ReasonStaleOrder, Message: fmt.Sprintf(
 			"the hub's order has epoch %d, the cell's own has %d and stays in force; raise spec.epoch to replace it",
 			s.hub.Spec.Epoch, kept.Spec.Epoch)}
 		return outcome{}
 	}
-	if tombstone := s.hub.Spec.Tombstone; tombstone != nil && tombstone.ID == s.id && !kept.Entombed {
+	if tombstone := s.hub.Spec.Tombstone; tombstone != nil && tombstone.ID == s.id {
 		if err := r.Orders.Entomb(s.id); err != nil {
 			return storageFailed(err)
 		}
+		return outcome{}
 	}
 	order := merge(kept.Spec, &s.hub.Spec)
 	if !equality.Semantic.DeepEqual(kept.Spec, order) {

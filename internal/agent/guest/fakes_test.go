@@ -42,6 +42,8 @@ type world struct {
 	crash   *crash // shared by all fakes; nil for none
 	leaves  time.Duration
 
+	orderChanges int // on disk
+
 	beforeWork func() // called when an agent has booted; nil for nothing
 }
 
@@ -63,6 +65,7 @@ func (w *world) boot() *Reconciler {
 	if err != nil {
 		w.t.Fatalf("open the orders: %v", err)
 	}
+	store.OnChange(func() { w.orderChanges++ })
 	w.runtime.crash, w.hub.crash, w.inside.crash, w.etcd.crash = w.crash, w.crash, w.crash, w.crash
 	if w.beforeWork != nil {
 		w.beforeWork()

@@ -331,6 +331,25 @@ func TestBuriedWithoutHub(t *testing.T) {
 	}
 }
 
+// TestBuriedOnce: a guest that is gone does not come back on disk, not even for a moment, while the hub still
+// has its order: the Cell's status would count it.
+func TestBuriedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.hub.orders[testID] = testOrder()
+	w.hub.orders[testID].Spec.Tombstone = &v1alpha1.Tombstone{ID: testID}
+	r := w.boot()
+	if err := w.settle(r); err != nil {
+		t.Fatal(err)
+	}
+	before := w.orderChanges
+	if err := w.settle(r); err != nil {
+		t.Fatal(err)
+	}
+	if before == 0 || w.orderChanges > before {
+		t.Errorf("%d changes of orders on disk, %d of them for a guest that was gone", w.orderChanges, w.orderChanges-before)
+	}
+}
+
 // TestEscrow: the sealed text stays the same until the recipient changes.
 func TestEscrow(t *testing.T) {
 	secret, recipient, err := pki.NewRecoveryKey()

@@ -46,24 +46,38 @@ type Order struct {
 //	tombstones/<id>      its tombstone has been seen; kept until the hub has dropped the order
 type Store struct {
 	dir string
+	log *slog.Logger
 
-	mu     sync.RWMutex
-	orders map[string]Order
+	mu      sync.RWMutex
+	orders  map[string]Order
+	changed func() // nil: nobody wants to know
 }
 
 // Open reads the orders under dir, which is made if need be. An order that cannot be read is set
 // aside with the suffix .broken: the hub's copy replaces it.
 func Open(dir string, log *slog.Logger) (*Store, error) {
-	s := &Store{dir: dir, orders: map[string]Order{}}
+	s := &Store{dir: dir, log: log, orders: map[string]Order{}}
 	for _, d := range []string{s.ordersDir(), s.tombstonesDir()} {
 		if err := os.MkdirAll(d, dirMode); err != nil {
 			return nil, fmt.Errorf("make the directory of orders: %w", err)
 		}
 	}
-	if err := s.readOrders(log); err != nil {
+	if err := s.readOrders(); err != nil {
 		return nil, err
 	}
 	return s, s.readTombstones()
+}
+
+// OnChange has changed called after each change of an order or a tombstone. Call it before any is made.
+func (s *Store) OnChange(changed func()) { s.changed = changed }
+
+// told calls the function of OnChange unless err says that nothing changed. It must not hold the lock:
+// whoever is told reads the store.
+func (s *Store) told(err error) error {
+	if err == nil && s.changed != nil {
+		s.changed()
+	}
+	return err
 }
 
 // IDs of every guest that has an order or a tombstone, sorted.
@@ -81,7 +95,9 @@ func (s *Store) Get(id string) Order {
 }
 
 // Put writes an order to disk. Only its tombstone is left out: see Entomb.
-func (s *Store) Put(spec *v1alpha1.ControlPlaneSpec) error {
+func (s *Store) Put(spec *v1alpha1.ControlPlaneSpec) error { return s.told(s.put(spec)) }
+
+func (s *Store) put(spec *v1alpha1.ControlPlaneSpec) error {
 	if err := checkID(spec.ID); err != nil {
 		return err
 	}
@@ -102,7 +118,9 @@ func (s *Store) Put(spec *v1alpha1.ControlPlaneSpec) error {
 
 // Entomb notes on disk that the guest's tombstone has been seen: from then on its removal goes on
 // through any crash.
-func (s *Store) Entomb(id string) error {
+func (s *Store) Entomb(id string) error { return s.told(s.entomb(id)) }
+
+func (s *Store) entomb(id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
@@ -116,7 +134,9 @@ func (s *Store) Entomb(id string) error {
 }
 
 // Remove removes the order of an entombed guest. Its tombstone stays.
-func (s *Store) Remove(id string) error {
+func (s *Store) Remove(id string) error { return s.told(s.removeOrder(id)) }
+
+func (s *Store) removeOrder(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.orders[id].Entombed {
@@ -130,7 +150,9 @@ func (s *Store) Remove(id string) error {
 }
 
 // Forget drops the tombstone of a guest whose order has been removed.
-func (s *Store) Forget(id string) error {
+func (s *Store) Forget(id string) error { return s.told(s.forget(id)) }
+
+func (s *Store) forget(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.orders[id].Spec != nil {
@@ -143,7 +165,7 @@ func (s *Store) Forget(id string) error {
 	return nil
 }
 
-func (s *Store) readOrders(log *slog.Logger) error {
+func (s *Store) readOrders() error {
 	entries, err := os.ReadDir(s.ordersDir())
 	if err != nil {
 		return fmt.Errorf("read the orders: %w", err)
@@ -156,7 +178,7 @@ func (s *Store) readOrders(log *slog.Logger) error {
 		spec, err := s.read(id)
 		if err != nil {
 			aside := s.orderFile(id) + brokenSuffix
-			log.Error("set a broken order aside; the hub's copy will replace it", "guest", id, "file", aside, "error", err)
+			s.log.Error("set a broken order aside; the hub's copy will replace it", "guest", id, "file", aside, "error", err)
 			if err := os.Rename(s.orderFile(id), aside); err != nil {
 				return fmt.Errorf("guest %s: set the broken order aside: %w", id, err)
 			}

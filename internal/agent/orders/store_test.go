@@ -50,7 +50,12 @@ func TestLife(t *testing.T) {
 	}
 	for _, step := range steps {
 		s := open(t, dir)
+		var told []Order
+		s.OnChange(func() { told = append(told, s.Get(id)) })
 		must(t, step.run(s))
+		if diff := cmp.Diff([]Order{step.want}, told); diff != "" {
+			t.Errorf("%s: told (-want +got):\n%s", step.name, diff)
+		}
 		for when, store := range map[string]*Store{"at once": s, "after a restart": open(t, dir)} {
 			if diff := cmp.Diff(step.want, store.Get(id)); diff != "" {
 				t.Errorf("%s, %s (-want +got):\n%s", step.name, when, diff)
