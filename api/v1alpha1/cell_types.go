@@ -63,6 +63,9 @@ type CellSpec struct {
 	// +optional
 	Cordoned bool `json:"cordoned,omitempty"`
 
+	// GearsFrozen stops all shifts of the guests that live here.
+	// +optional
+	GearsFrozen bool `json:"gearsFrozen,omitempty"`
 	// CredentialGeneration of the agent's certificate. Raising it revokes all earlier ones.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1

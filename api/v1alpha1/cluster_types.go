@@ -70,6 +70,31 @@ type ClusterSpec struct {
 	// Network addresses inside the guest.
 	// +optional
 	Network *ClusterNetwork `json:"network,omitempty"`
+	// Gears that the guest may have; what is left out comes from the template, whose bounds it must lie in.
+	// +optional
+	Gears *GearBounds `json:"gears,omitempty"`
+	// MaintenanceWindow in which what makes the guest unavailable for a moment may be done; none: at any
+	// time.
+	// +optional
+	MaintenanceWindow *MaintenanceWindow `json:"maintenanceWindow,omitempty"`
+}
+
+// MaintenanceWindow is a span of each week, in UTC.
+type MaintenanceWindow struct {
+	// Days on which it begins; none: every day.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=7
+	// +kubebuilder:validation:items:Enum=Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
+	Days []string `json:"days,omitempty"`
+	// Start of the span, HH:MM.
+	// +kubebuilder:validation:MaxLength=5
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')",message="start must have the form HH:MM between 00:00 and 23:59 in UTC, for example 02:30"
+	Start string `json:"start"`
+	// DurationMinutes of the span.
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=1440
+	DurationMinutes int32 `json:"durationMinutes"`
 }
 
 // ClusterNetwork holds the addresses inside a guest.
@@ -108,6 +133,9 @@ type ClusterStatus struct {
 	// CABundle (PEM) that the guest's API servers are verified by.
 	// +optional
 	CABundle string `json:"caBundle,omitempty"`
+	// Gear that the guest has, and why; none while gears are not computed for it.
+	// +optional
+	Gear *ClusterGear `json:"gear,omitempty"`
 	// RejectedCells says for each cell of the region why it did not take the guest. Empty once it is bound.
 	// +optional
 	// +listType=map

@@ -32,7 +32,11 @@ type ClusterTemplateSpec struct {
 	Availability Availability `json:"availability,omitempty"`
 	// Network by default.
 	Network ClusterNetwork `json:"network"`
-	// Size of a control plane of this template until gears compute it.
+	// Gears that guests of the template may have, computed from their load by the Gearbox named default; none:
+	// they keep size.
+	// +optional
+	Gears *GearBounds `json:"gears,omitempty"`
+	// Size of a control plane of this template where gears do not compute it.
 	Size ControlPlaneSize `json:"size"`
 }
 

@@ -22,6 +22,11 @@ const (
 	// ConditionRuntimeReady is True when a Cell's runtime can run control planes. The agent writes it;
 	// a cell where it is False gets no new guests.
 	ConditionRuntimeReady = "RuntimeReady"
+	// ConditionAccepted is True when a Gearbox is in force. While it is False, the one before is.
+	ConditionAccepted = "Accepted"
+	// ConditionGearsFit is False on a Cell whose guests want larger gears than it has room for. The hub
+	// writes it; somebody should make room.
+	ConditionGearsFit = "GearsFit"
 )
 
 // Reasons of ConditionScheduled.

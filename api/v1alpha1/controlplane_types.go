@@ -14,6 +14,7 @@ import (
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.cluster.name`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.spec.version`
 // +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.spec.availability`
+// +kubebuilder:printcolumn:name="Gear",type=string,JSONPath=`.spec.size.gear`
 // +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.spec.epoch`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
@@ -80,6 +81,16 @@ type ControlPlaneSpec struct {
 	// Size of the control plane.
 	Size ControlPlaneSize `json:"size"`
 
+	// Tuning of the components' flags; none: upstream's own. Render revisions before 4 know of none.
+	// +optional
+	Tuning *ControlPlaneTuning `json:"tuning,omitempty"`
+	// EtcdQuotaBytes is the largest database that etcd allows, fixed when the order is first written from
+	// the largest gear that the guest may reach: changing it would restart etcd. 0: 8 GiB. Render revisions
+	// before 4 always give 8 GiB.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="etcdQuotaBytes is immutable: changing it would restart etcd"
+	EtcdQuotaBytes int64 `json:"etcdQuotaBytes,omitempty"`
 	// RenderRevision pins how the order is rendered. New defaults get a new revision; a guest keeps
 	// its own until a rollout moves it.
 	// +kubebuilder:validation:Minimum=1
@@ -129,6 +140,15 @@ type ControlPlaneSize struct {
 	Scheduler ComponentSize `json:"scheduler"`
 }
 
+// ControlPlaneTuning is what the components of a guest read at their start.
+type ControlPlaneTuning struct {
+	// Gear that the tuning comes from.
+	// +optional
+	Gear string `json:"gear,omitempty"`
+
+	GearTuning `json:",inline"`
+}
+
 // ComponentSize is what one instance of a component is given.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.cpuLimit) || quantity(self.cpuLimit).compareTo(quantity(self.cpu)) >= 0",message="cpuLimit must be at least cpu"
@@ -175,6 +195,9 @@ type ControlPlaneStatus struct {
 	// Etcd and its members, as the agent last saw them.
 	// +optional
 	Etcd *EtcdStatus `json:"etcd,omitempty"`
+	// Load that the guest carries, as last sampled; none before the first sample.
+	// +optional
+	Load *Load `json:"load,omitempty"`
 	// Escrow is the guest's identity, sealed (age, ASCII armour) to spec.escrowRecipient.
 	// +optional
 	Escrow string `json:"escrow,omitempty"`

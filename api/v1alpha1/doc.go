@@ -20,6 +20,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Region{}, &RegionList{},
 		&Cell{}, &CellList{},
 		&Release{}, &ReleaseList{},
+		&Gearbox{}, &GearboxList{},
 		&ClusterTemplate{}, &ClusterTemplateList{},
 		&Cluster{}, &ClusterList{},
 		&ControlPlane{}, &ControlPlaneList{},
