@@ -55,9 +55,7 @@ func (r *renderer) apiServer(c *Component) error {
 	c.Size, c.StopSeconds = r.Order.Size.APIServer, apiServerStopSeconds
 	c.After = []string{InstanceName(Etcd, c.Zone)}
 	c.Args = r.apiServerArgs(c)
-	if percent := r.defaults.apiServerGOGC; percent != 0 {
-		c.Env = []string{"GOGC=" + strconv.Itoa(percent)}
-	}
+	c.Env = r.apiServerEnv()
 	c.Files = []File{
 		identityFile(clusterCAFile, true),
 		identityFile(frontProxyCAFile, true),
@@ -82,6 +80,19 @@ func (r *renderer) apiServer(c *Component) error {
 	}
 	c.Probe = &Probe{Address: hostPort(c.Host, APIServerPort), Path: "/readyz", CAFile: clusterCAFile}
 	return nil
+}
+
+// apiServerEnv is about memory: how much more than is in use the heap may grow before it is collected, and
+// above which size it is collected without end rather than grown.
+func (r *renderer) apiServerEnv() []string {
+	var env []string
+	if percent := r.defaults.apiServerGOGC; percent != 0 {
+		env = append(env, "GOGC="+strconv.Itoa(percent))
+	}
+	if tuning := r.tuning(); tuning != nil && tuning.APIServerMemory != nil {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(tuning.APIServerMemory.Value(), 10))
+	}
+	return env
 }
 
 // apiServerNames are all the names that clients verify an API server by: its own for its siblings, the
@@ -190,8 +201,13 @@ func (r *renderer) trafficArgs() []string {
 	}
 	args := []string{
 		"--shutdown-delay-duration=" + delay.String(),
-		"--shutdown-send-retry-after=true", // what still comes is told to go elsewhere, not cut
+		"--shutdown-send-retry-after=" + strconv.FormatBool(!r.defaults.leavesQuietly),
 		"--shutdown-watch-termination-grace-period=" + watchGrace.String(),
+	}
+	if tuning := r.tuning(); tuning != nil {
+		args = append(args,
+			"--max-requests-inflight="+strconv.Itoa(int(tuning.MaxRequestsInFlight)),
+			"--max-mutating-requests-inflight="+strconv.Itoa(int(tuning.MaxMutatingRequestsInFlight)))
 	}
 	if r.Profile == Hub {
 		// Every cell and gateway watches, and a started watch takes a seat: upstream's values for

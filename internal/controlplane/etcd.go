@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// etcdQuotaBytes is the largest database that etcd suggests for normal use
+	// largestEtcdQuota in bytes is the largest database that etcd suggests for normal use
 	// (https://etcd.io/docs/v3.6/dev-guide/limit/). It takes disk only when it is used, and raising
 	// it later would restart etcd.
-	etcdQuotaBytes = 8 << 30
+	largestEtcdQuota = 8 << 30
 	// etcdPeerName is the common name of peer certificates. Only it may join the raft group: API
 	// servers hold certificates of the same authority.
 	etcdPeerName = "etcd-peer"
@@ -84,7 +84,7 @@ func (r *renderer) etcdArgs(c *Component) []string {
 		"--peer-skip-client-san-verification=true",
 		"--tls-min-version=TLS1.3",
 		"--enable-grpc-gateway=false", // nobody speaks JSON to it
-		"--quota-backend-bytes=" + strconv.Itoa(etcdQuotaBytes),
+		"--quota-backend-bytes=" + strconv.FormatInt(r.etcdQuota(), 10),
 		// kube-apiserver compacts every 5 minutes; this bounds the history while none runs.
 		"--auto-compaction-mode=periodic",
 		"--auto-compaction-retention=1h",
@@ -93,6 +93,14 @@ func (r *renderer) etcdArgs(c *Component) []string {
 		// Not InitialCorruptCheck: a member waits 7 s for each peer that does not serve yet, which
 		// costs 14 s when three start at once and more than a hung zone's budget.
 	}
+}
+
+// etcdQuota is the largest database in bytes. It never changes in the life of a guest.
+func (r *renderer) etcdQuota() int64 {
+	if r.defaults.tunes && r.Order.EtcdQuotaBytes > 0 {
+		return r.Order.EtcdQuotaBytes
+	}
+	return largestEtcdQuota
 }
 
 // etcdFirstArgsAt is where in etcdArgs the first arguments stood in revisions that had no FirstArgs.

@@ -101,6 +101,14 @@ func (r *renderer) image(program string) string {
 	return registry + "/" + program + ":" + r.Order.Version
 }
 
+// tuning of the guest; nil: upstream's own flags.
+func (r *renderer) tuning() *v1alpha1.ControlPlaneTuning {
+	if !r.defaults.tunes || r.Profile != Guest {
+		return nil
+	}
+	return r.Order.Tuning
+}
+
 // zonal says that components have twins in other zones.
 func (r *renderer) zonal() bool { return r.Order.Availability == v1alpha1.Zonal }
 

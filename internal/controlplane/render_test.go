@@ -35,6 +35,11 @@ func input(availability v1alpha1.Availability, profile Profile, revision int64) 
 				Etcd: size("100m", "128Mi"), APIServer: size("250m", "512Mi"),
 				ControllerManager: size("100m", "128Mi"), Scheduler: size("50m", "64Mi"),
 			},
+			Tuning: &v1alpha1.ControlPlaneTuning{Gear: "nano", GearTuning: v1alpha1.GearTuning{
+				MaxRequestsInFlight: 150, MaxMutatingRequestsInFlight: 50, APIServerMemory: new(resource.MustParse("900Mi")),
+				ControllerRequestsPerSecond: 120,
+			}},
+			EtcdQuotaBytes: 2 << 30,
 		},
 		Profile: profile,
 		Hosts:   map[string]string{},
@@ -75,6 +80,47 @@ func TestRenderBehindServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkGolden(t, "guest-zonal-services.yaml", readable(t, manifest))
+}
+
+// TestRenderTuning: what is tuned is nothing of etcd, and a changed size alone changes no program.
+func TestRenderTuning(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		change func(*v1alpha1.ControlPlaneSpec)
+		want   []Kind // that have to restart
+	}{
+		"Size":     {"it is the runtime's business", func(o *v1alpha1.ControlPlaneSpec) { o.Size.APIServer.CPU = resource.MustParse("2") }, nil},
+		"Gear":     {"its name is for people", func(o *v1alpha1.ControlPlaneSpec) { o.Tuning.Gear = "micro" }, nil},
+		"InFlight": {"API servers read it at their start", func(o *v1alpha1.ControlPlaneSpec) { o.Tuning.MaxRequestsInFlight = 400 }, []Kind{APIServer}},
+		"Memory":   {"API servers read it at their start", func(o *v1alpha1.ControlPlaneSpec) { o.Tuning.APIServerMemory = nil }, []Kind{APIServer}},
+		"Rate":     {"the controller manager reads it at its start", func(o *v1alpha1.ControlPlaneSpec) { o.Tuning.ControllerRequestsPerSecond = 200 }, []Kind{ControllerManager}},
+		"None":     {"upstream's own flags", func(o *v1alpha1.ControlPlaneSpec) { o.Tuning = nil }, []Kind{APIServer, ControllerManager}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := input(v1alpha1.Single, Guest, TuningRevision)
+			before, err := Render(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Order = *in.Order.DeepCopy()
+			tc.change(&in.Order)
+			after, err := Render(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var restarted []Kind
+			for i, component := range after.Components {
+				component.Size = before.Components[i].Size
+				if !cmp.Equal(before.Components[i], component) {
+					restarted = append(restarted, component.Kind)
+				}
+			}
+			if diff := cmp.Diff(tc.want, restarted); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
 }
 
 // TestRenderEtcdStarts shows what a member does that finds no data.
@@ -160,8 +206,8 @@ func TestRenderRefuses(t *testing.T) {
 	}{
 		"NoHost":          {"a component without an address", func(in *Input) { delete(in.Hosts, "etcd-b") }, []string{"no address for etcd-b", "reserve"}},
 		"BadHost":         {"it becomes a flag and a name in a certificate", func(in *Input) { in.Hosts["etcd-b"] = "a b" }, []string{"etcd-b", `"a b"`}},
-		"OldRevision":     {"dropped by this build", func(in *Input) { in.Order.RenderRevision = 0 }, []string{"renderRevision 0", "[1 2 3]"}},
-		"NewRevision":     {"ordered by a newer hub", func(in *Input) { in.Order.RenderRevision = 4 }, []string{"renderRevision 4", "[1 2 3]"}},
+		"OldRevision":     {"dropped by this build", func(in *Input) { in.Order.RenderRevision = 0 }, []string{"renderRevision 0", "[1 2 3 4]"}},
+		"NewRevision":     {"ordered by a newer hub", func(in *Input) { in.Order.RenderRevision = 5 }, []string{"renderRevision 5", "[1 2 3 4]"}},
 		"TwoZones":        {"no quorum when one is gone", func(in *Input) { in.Order.Zones = []string{"a", "b"} }, []string{"exactly 3"}},
 		"FourZones":       {"an even number gains nothing", func(in *Input) { in.Order.Zones = []string{"a", "b", "c", "d"} }, []string{"exactly 3"}},
 		"NoZones":         {"a Single one needs a home", func(in *Input) { in.Order.Availability, in.Order.Zones = v1alpha1.Single, nil }, []string{"needs one"}},
@@ -177,6 +223,9 @@ func TestRenderRefuses(t *testing.T) {
 		"SmallPods":       {"not one node's pods fit", func(in *Input) { in.Order.Network.PodCIDR = "10.244.0.0/25" }, []string{"8 to 24"}},
 		"LargeServices":   {"kube-apiserver refuses it", func(in *Input) { in.Order.Network.ServiceCIDR = "10.0.0.0/8" }, []string{"12 to 24"}},
 		"IPv6":            {"not supported yet", func(in *Input) { in.Order.Network.PodCIDR = "fd00::/64" }, []string{"IPv4"}},
+		"NoLimit":         {"kube-apiserver takes 0 for no limit", func(in *Input) { in.Order.Tuning.MaxRequestsInFlight = 0 }, []string{"tuning.maxRequestsInFlight 0"}},
+		"NoMemory":        {"the heap would be collected without end", func(in *Input) { in.Order.Tuning.APIServerMemory = new(resource.MustParse("0")) }, []string{"tuning.apiServerMemory 0"}},
+		"NegativeQuota":   {"etcd would take its own default", func(in *Input) { in.Order.EtcdQuotaBytes = -1 }, []string{"etcdQuotaBytes -1"}},
 		"Overlap":         {"a Service could shadow a pod", func(in *Input) { in.Order.Network.ServiceCIDR = "10.244.0.0/20" }, []string{"overlap"}},
 		"ManyAreReported": {"one look shows all", func(in *Input) { in.Hosts = nil; in.Order.Version = "" }, []string{"version", "etcd-a", "kube-scheduler-b"}},
 	}

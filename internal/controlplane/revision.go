@@ -9,7 +9,7 @@ import (
 
 // latestRevision is what the hub pins new guests to. It is a string because the linker sets it: a
 // build with -ldflags '-X <this package>.latestRevision=1' stands in for an older release.
-var latestRevision = "3"
+var latestRevision = "4"
 
 // defaults are what a revision changes for every guest. A guest keeps those of the revision that its
 // order pins, so that new code alone changes no flag and restarts nothing.
@@ -18,7 +18,15 @@ type defaults struct {
 	apiServerGOGC int
 	// sealsEtcd has members that lost their data refuse to start over, and lets them be replaced.
 	sealsEtcd bool
+	// tunes has components follow the order's tuning and etcd its quota.
+	tunes bool
+	// leavesQuietly has an API server that has drained close its listener and send GOAWAY at once, instead of
+	// answering 429 to what still comes on open connections.
+	leavesQuietly bool
 }
+
+// TuningRevision is the first revision that knows of ControlPlaneSpec.Tuning and EtcdQuotaBytes.
+const TuningRevision = 4
 
 // revisions holds every revision that can be rendered. Keep the last two at least: guests move from
 // one to the next by a rollout, and back by another.
@@ -29,6 +37,7 @@ var revisions = map[int64]defaults{
 	// 8 MiB more for about 0.1 s more. The other components' heaps are too small to gain.
 	2: {apiServerGOGC: 50},
 	3: {apiServerGOGC: 50, sealsEtcd: true},
+	4: {apiServerGOGC: 50, sealsEtcd: true, tunes: true, leavesQuietly: true},
 }
 
 // LatestRevision is the revision that new guests are rendered by. It panics in a binary that was

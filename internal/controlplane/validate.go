@@ -31,6 +31,10 @@ func (in *Input) validate() error {
 		checkVersion("version", order.Version),
 		checkVersion("etcdVersion", order.EtcdVersion),
 		checkNetwork(order.Network, in.Profile),
+		checkTuning(order.Tuning),
+	}
+	if order.EtcdQuotaBytes < 0 {
+		problems = append(problems, fmt.Errorf("etcdQuotaBytes %d: want a number of bytes, or 0 for %d", order.EtcdQuotaBytes, largestEtcdQuota))
 	}
 	if err := checkZones(order); err != nil {
 		return errors.Join(append(problems, err)...)
@@ -88,6 +92,30 @@ func checkZones(order *v1alpha1.ControlPlaneSpec) error {
 		if slices.Contains(order.Zones[:i], zone) {
 			problems = append(problems, fmt.Errorf("zones[%d] %q is named twice", i, zone))
 		}
+	}
+	return errors.Join(problems...)
+}
+
+// checkTuning: a limit of 0 would be no limit to kube-apiserver, and GOMEMLIMIT=0 a collection without end.
+func checkTuning(tuning *v1alpha1.ControlPlaneTuning) error {
+	if tuning == nil {
+		return nil
+	}
+	var problems []error
+	for _, limit := range []struct {
+		field string
+		value int32
+	}{
+		{"maxRequestsInFlight", tuning.MaxRequestsInFlight},
+		{"maxMutatingRequestsInFlight", tuning.MaxMutatingRequestsInFlight},
+		{"controllerRequestsPerSecond", tuning.ControllerRequestsPerSecond},
+	} {
+		if limit.value < 1 {
+			problems = append(problems, fmt.Errorf("tuning.%s %d: want at least 1", limit.field, limit.value))
+		}
+	}
+	if memory := tuning.APIServerMemory; memory != nil && memory.Sign() <= 0 {
+		problems = append(problems, fmt.Errorf("tuning.apiServerMemory %s: want more than nothing, or leave it out", memory))
 	}
 	return errors.Join(problems...)
 }
