@@ -36,13 +36,13 @@ type GearboxSpec struct {
 	// +listType=map
 	// +listMapKey=metric
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=16
 	Factors []GearFactor `json:"factors"`
 	// Ladder of gears, the smallest first.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=15
 	Ladder []Gear `json:"ladder"`
 	// Shifting says when to shift.
 	// +optional
@@ -85,7 +85,7 @@ const (
 
 // GearFactor is what one unit of a metric takes in each zone that carries it.
 //
-// +kubebuilder:validation:XValidation:rule="quantity(self.cpu).sign() >= 0 && quantity(self.memory).sign() >= 0",message="factors must not be negative: more load never needs less"
+// +kubebuilder:validation:XValidation:rule="!quantity(self.cpu).isLessThan(quantity('0')) && !quantity(self.memory).isLessThan(quantity('0'))",message="factors must not be negative: more load never needs less"
 type GearFactor struct {
 	// Metric that is multiplied.
 	Metric LoadMetricName `json:"metric"`
