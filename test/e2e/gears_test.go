@@ -74,13 +74,17 @@ func quickly(box *v1alpha1.GearboxSpec) {
 	}
 }
 
-// withGearbox changes the fleet's Gearbox until the test is over.
+// withGearbox has the fleet's guests sized by a changed default Gearbox until the test is over.
 func (s *suite) withGearbox(t *testing.T, change func(*v1alpha1.GearboxSpec)) {
 	t.Helper()
 	box := gear.Default()
 	change(&box)
 	s.writeGearbox(t, box)
-	t.Cleanup(func() { s.writeGearbox(t, gear.Default()) })
+	t.Cleanup(func() {
+		frozen := gear.Default()
+		frozen.Frozen = true
+		s.writeGearbox(t, frozen)
+	})
 }
 
 func (s *suite) writeGearbox(t *testing.T, spec v1alpha1.GearboxSpec) {

@@ -127,7 +127,8 @@ func (s *suite) labCell() string {
 }
 
 // up brings the fleet up and connects to its hub. With the lab as a cell, that is the only one of its
-// region which takes guests.
+// region which takes guests. Shifts of gears are frozen: the load of most tests is three rungs for an idle
+// guest, and they count restarts (see withGearbox).
 func (s *suite) up(ctx context.Context, flags ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, upBudget)
 	defer cancel()
@@ -144,6 +145,9 @@ func (s *suite) up(ctx context.Context, flags ...string) error {
 		if _, err := s.Run(ctx, "cell", "cordon", "fra-1"); err != nil {
 			return err
 		}
+	}
+	if _, err := s.Run(ctx, "gears", "freeze"); err != nil {
+		return err
 	}
 	hub, err := s.Hub()
 	s.hub = hub
