@@ -17,6 +17,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/agent/heartbeat"
 	"github.com/myriad-fleet/myriad/internal/agent/hub"
 	"github.com/myriad-fleet/myriad/internal/agent/identity"
+	"github.com/myriad-fleet/myriad/internal/agent/load"
 	"github.com/myriad-fleet/myriad/internal/agent/orders"
 	"github.com/myriad-fleet/myriad/internal/agent/renewal"
 	"github.com/myriad-fleet/myriad/internal/agent/reports"
@@ -33,6 +34,7 @@ type agent struct {
 	signer    *credentials.Signer
 	cell      *cell.Reporter
 	drills    *drills.Keeper
+	load      *load.Sampler
 	roundTrip *roundtrip.Measurer
 	renewer   *renewal.Renewer
 	heartbeat *heartbeat.Heart
@@ -53,12 +55,17 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agen
 		return nil, err
 	}
 	a.etcd = keeper
+	inside := bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock)
+	a.load = load.New(load.Options{
+		Hub: connection, Orders: store, Identities: identities, Runtime: o.Runtime, Bootstrapped: inside.Done,
+		Hosts:   func(id string) map[string]string { return a.guests.Hosts(id) },
+		Changed: func(id string) { a.guests.Enqueue(id) }, Clock: o.Clock, Log: o.Log,
+	})
 	a.guests = guest.New(guest.Options{
 		Runtime: o.Runtime, AnyAddress: o.AnyAddress, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
 		Certificates: certificates.NewStore(filepath.Join(o.Dir, "certificates"), o.LeafLifetime, o.Clock),
-		Bootstrap:    bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock),
-		Etcd:         a.etcd,
-		Clock:        o.Clock, Log: o.Log,
+		Bootstrap:    inside, Etcd: a.etcd, Load: a.load,
+		Clock: o.Clock, Log: o.Log,
 	})
 	a.signer = credentials.New(credentials.Options{
 		Hub: connection, Orders: store, Identities: identities, Clock: o.Clock, Log: o.Log,
@@ -108,7 +115,7 @@ func (a *agent) connect() error {
 // parts are what runs, each until the context ends.
 func (a *agent) parts() []func(context.Context) {
 	return []func(context.Context){
-		a.hub.Run, a.reports.Run, a.etcd.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.roundTrip.Run, a.heartbeat.Run,
+		a.hub.Run, a.reports.Run, a.etcd.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.load.Run, a.roundTrip.Run, a.heartbeat.Run,
 		a.synced,
 		func(ctx context.Context) { a.guests.Run(ctx, a.orders.IDs) },
 	}

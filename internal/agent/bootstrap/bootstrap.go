@@ -41,6 +41,10 @@ const (
 	// pods can be created.
 	serviceAccount = "default"
 
+	// revision of what a bootstrap does, as a note holds it. It grows with each binding that is added:
+	// 2 has controlplane.MonitoringGroup. The notes of revision 1 are empty.
+	revision = "2"
+
 	fileMode = 0o600
 	dirMode  = 0o700
 )
@@ -64,10 +68,17 @@ type Bootstrapper struct {
 // New keeps its notes under dir, which is made if need be.
 func New(dir string, clk clock.Clock) *Bootstrapper { return &Bootstrapper{dir: dir, clock: clk} }
 
-// Done tells whether the guest has been bootstrapped.
+// Done tells whether the guest has been bootstrapped, by this agent or an older one.
 func (b *Bootstrapper) Done(id string) bool {
 	_, err := os.Stat(b.file(id))
 	return err == nil
+}
+
+// Current tells whether nothing has been added to what a bootstrap does since the guest's. One that is
+// done and not current serves; what it lacks comes with another Run.
+func (b *Bootstrapper) Current(id string) bool {
+	note, err := os.ReadFile(b.file(id))
+	return err == nil && string(note) == revision
 }
 
 // Remove forgets a guest. It may be called again.
@@ -101,7 +112,7 @@ func (b *Bootstrapper) Run(ctx context.Context, guest Guest) error {
 	if err := os.MkdirAll(b.dir, dirMode); err != nil {
 		return fmt.Errorf("guest %s: note its bootstrap: %w", guest.ID, err)
 	}
-	if err := renameio.WriteFile(b.file(guest.ID), nil, fileMode); err != nil {
+	if err := renameio.WriteFile(b.file(guest.ID), []byte(revision), fileMode); err != nil {
 		return fmt.Errorf("guest %s: note its bootstrap: %w", guest.ID, err)
 	}
 	return nil
@@ -152,6 +163,8 @@ func bindings() map[string]string {
 		v1alpha1.GroupViewers: "view",
 		// API servers speak to kubelets as this group.
 		controlplane.KubeletClientGroup: "system:kubelet-api-admin",
+		// The agent reads the guest's load as this group.
+		controlplane.MonitoringGroup: "system:monitoring",
 	}
 }
 

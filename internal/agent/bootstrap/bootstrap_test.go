@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,7 @@ func TestRun(t *testing.T) {
 	}
 	want := map[string]string{
 		"myriad:admins": "cluster-admin", "myriad:viewers": "view", "myriad:kubelet-api": "system:kubelet-api-admin",
+		"myriad:monitoring": "system:monitoring",
 	}
 	if diff := cmp.Diff(want, f.bound); diff != "" {
 		t.Errorf("bindings (-want +got):\n%s", diff)
@@ -146,6 +148,30 @@ func TestRun(t *testing.T) {
 	}
 	if err := b.Remove(id); err != nil || b.Done(id) {
 		t.Errorf("was not forgotten: %v", err)
+	}
+}
+
+// TestOlder: what an agent of before bound stays, and the guest counts as bootstrapped; another run binds
+// what has come since.
+func TestOlder(t *testing.T) {
+	dir := t.TempDir()
+	f, guest := newFakeGuest(t)
+	f.bound["myriad:admins"] = "cluster-admin"
+	if err := os.WriteFile(filepath.Join(dir, id), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := New(dir, clock.RealClock{})
+	if !b.Done(id) || b.Current(id) {
+		t.Errorf("with the note of an older agent: done %t, current %t", b.Done(id), b.Current(id))
+	}
+	if err := b.Run(t.Context(), guest); err != nil {
+		t.Fatal(err)
+	}
+	if f.bound["myriad:monitoring"] != "system:monitoring" {
+		t.Errorf("bound %v", f.bound)
+	}
+	if !b.Done(id) || !New(dir, clock.RealClock{}).Current(id) {
+		t.Error("it is not current after another run")
 	}
 }
 

@@ -38,6 +38,7 @@ type world struct {
 	runtime *fakeRuntime
 	hub     *fakeHub
 	inside  *fakeBootstrap
+	load    fakeLoad
 	etcd    *fakeEtcd
 	crash   *crash // shared by all fakes; nil for none
 	leaves  time.Duration
@@ -71,7 +72,7 @@ func (w *world) boot() *Reconciler {
 		w.beforeWork()
 	}
 	return New(Options{
-		Runtime: w.runtime, Hub: w.hub, Bootstrap: w.inside, Etcd: w.etcd,
+		Runtime: w.runtime, Hub: w.hub, Bootstrap: w.inside, Etcd: w.etcd, Load: w.load,
 		Orders:     &crashingOrders{Orders: store, crash: w.crash},
 		Identities: &crashingIdentities{identity.NewStore(filepath.Join(w.dir, "identities"), w.clock), w.crash},
 		Certificates: &crashingCertificates{
@@ -250,6 +251,7 @@ type fakeBootstrap struct {
 	crash *crash
 	mu    sync.Mutex
 	notes map[string]bool
+	older map[string]bool // bootstrapped by an agent that did less
 	runs  int
 }
 
@@ -261,6 +263,8 @@ func (f *fakeBootstrap) Done(id string) bool {
 }
 
 // Run crashes without a panic: it has a goroutine of its own.
+func (f *fakeBootstrap) Current(id string) bool { return f.Done(id) && !f.older[id] }
+
 func (f *fakeBootstrap) Run(ctx context.Context, guest bootstrap.Guest) error {
 	if f.crash.due() || ctx.Err() != nil {
 		return errors.Join(errCrash, ctx.Err())
@@ -268,6 +272,7 @@ func (f *fakeBootstrap) Run(ctx context.Context, guest bootstrap.Guest) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.notes[guest.ID] = true
+	delete(f.older, guest.ID)
 	f.runs++
 	return nil
 }
@@ -280,3 +285,8 @@ func (f *fakeBootstrap) Remove(id string) error {
 	maps.DeleteFunc(f.notes, func(known string, _ bool) bool { return known == id })
 	return nil
 }
+
+// fakeLoad is what was sampled, by guest.
+type fakeLoad map[string]*v1alpha1.Load
+
+func (f fakeLoad) Load(id string) *v1alpha1.Load { return f[id] }

@@ -77,6 +77,8 @@ type Certificates interface {
 // Bootstrap does what is needed inside a new guest.
 type Bootstrap interface {
 	Done(id string) bool
+	// Current is false where an older agent did less than is done now.
+	Current(id string) bool
 	Run(ctx context.Context, guest bootstrap.Guest) error
 	Remove(id string) error
 }
@@ -91,6 +93,12 @@ type Etcd interface {
 	Remove(ctx context.Context, id string) error
 }
 
+// Load is what guests carry, as it was sampled.
+type Load interface {
+	// Load that the hub should have; nil for none known: the hub's stays.
+	Load(id string) *v1alpha1.Load
+}
+
 // Options of a Reconciler.
 type Options struct {
 	Runtime Runtime
@@ -102,6 +110,7 @@ type Options struct {
 	Certificates Certificates
 	Bootstrap    Bootstrap
 	Etcd         Etcd
+	Load         Load
 	Clock        clock.WithTicker
 	Log          *slog.Logger
 }

@@ -31,11 +31,11 @@ const (
 )
 
 // bootstrap has the inside of the guest set up as soon as one API server answers, apart from the
-// worker: it takes seconds.
+// worker: it takes seconds. A guest that an older agent set up gets what has come since.
 func (r *Reconciler) bootstrap(ctx context.Context, s *scope) outcome {
 	s.facts.Bootstrapped = r.Bootstrap.Done(s.id)
 	address := s.readyAPIServer()
-	if s.facts.Bootstrapped || s.identity == nil || address == "" || frozen(s.facts.Order) || s.record.bootstrap.goesOn() {
+	if r.Bootstrap.Current(s.id) || s.identity == nil || address == "" || frozen(s.facts.Order) || s.record.bootstrap.goesOn() {
 		return outcome{}
 	}
 	run, cancel := context.WithTimeout(ctx, bootstrapTimeout)
@@ -138,7 +138,11 @@ func (r *Reconciler) report(_ context.Context, s *scope) outcome {
 		conditions = append(conditions, *known.Condition)
 	}
 	s.record.conditions = stamp(conditions, s.record.conditions, r.Clock.Now())
-	r.Hub.Report(s.id, s.status(known.Status))
+	status := s.status(known.Status)
+	if load := r.Load.Load(s.id); load != nil {
+		status.Load = load
+	}
+	r.Hub.Report(s.id, status)
 	return outcome{}
 }
 

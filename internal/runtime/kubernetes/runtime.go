@@ -56,6 +56,7 @@ type Runtime struct {
 	lease   *lease
 	slots   slots
 	changes changes
+	usages  usages
 	nodes   chan struct{} // one message when nodes have changed
 	queue   workqueue.TypedRateLimitingInterface[string]
 

@@ -33,6 +33,7 @@ func Rules() []Rule {
 	return []Rule{
 		{[]string{""}, []string{"namespaces"}, all, nil, "A guest's namespace is made with it and deleted for its tombstone."},
 		{[]string{""}, []string{"nodes"}, read, nil, "Capacity and zones are the nodes'."},
+		{[]string{""}, []string{"nodes/metrics"}, []string{"get"}, nil, "What guests' components use their nodes' kubelets tell."},
 		{[]string{"storage.k8s.io"}, []string{"storageclasses", "csinodes"}, read, nil, "A cell without storage for etcd says so; how many volumes a node can have counts for capacity."},
 		{[]string{"scheduling.k8s.io"}, []string{"priorityclasses"}, apply, priorityNames(), "Guests' pods name them."},
 		{[]string{""}, []string{"pods"}, with(read, "delete"), nil, "Pods of everybody count against capacity; those of guests are deleted to restart them."},

@@ -1,0 +1,167 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/load"
+	"github.com/myriad-fleet/myriad/internal/runtime"
+)
+
+const (
+	// mostZones that a guest spans (ControlPlaneSpec.Zones).
+	mostZones = 3
+	// mostBytes of an API server's page, and of a member's: idle ones of v1.36 and etcd v3.6 have 2 MB and
+	// 170 kB, and an API server's grows with its resources, to 20 MB with hundreds of custom ones.
+	mostBytes, mostMemberBytes = 64 << 20, 8 << 20
+)
+
+// target is an instance that runs.
+type target struct {
+	controlplane.Instance
+	host string
+}
+
+// targets are the instances of a guest that run and have pages, and what the runtime says of all.
+type targets struct {
+	order    []target
+	observed runtime.Observation
+}
+
+// targets of a guest. Those that do not run carry nothing. When the runtime cannot be asked, all are
+// held to run.
+func (s *Sampler) targets(ctx context.Context, id string, order *v1alpha1.ControlPlaneSpec, hosts map[string]string) targets {
+	observed, err := s.Runtime.Observe(ctx, id)
+	if err != nil {
+		s.Log.Debug("it is not known which components of a guest run", "guest", id, "error", err)
+	}
+	all := targets{observed: observed}
+	for _, instance := range controlplane.Instances(order, controlplane.Guest) {
+		host := hosts[instance.Name]
+		if host == "" || instance.Kind != controlplane.APIServer && instance.Kind != controlplane.Etcd {
+			continue
+		}
+		component, known := observed.Component(instance.Name)
+		if runs := component.State == runtime.Running; err != nil || known && runs {
+			all.order = append(all.order, target{Instance: instance, host: host})
+		}
+	}
+	return all
+}
+
+// read all pages of a guest at once. It returns nil when no API server answers: then the guest is down.
+func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load.Sample, whole bool) {
+	access, err := s.accessTo(g)
+	if err != nil {
+		s.Log.Debug("a guest's load cannot be read", "guest", g.id, "error", err)
+		return nil, false
+	}
+	taken = &load.Sample{APIServers: map[string]*load.APIServer{}, Members: map[string]*load.Etcd{}}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, t := range from.order {
+		all.Go(func() {
+			server, member, err := s.readOne(ctx, access, t)
+			if err != nil {
+				s.Log.Debug("an instance's metrics cannot be read", "guest", g.id, "instance", t.Name, "error", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if t.Kind == controlplane.APIServer {
+				taken.APIServers[t.Name] = server
+			} else {
+				taken.Members[t.Name] = member
+			}
+		})
+	}
+	all.Go(func() {
+		usage := s.usage(ctx, g.id, from.observed)
+		mu.Lock()
+		defer mu.Unlock()
+		taken.Usage = usage
+	})
+	all.Wait()
+	taken.At = s.Clock.Now()
+	return complete(taken)
+}
+
+// complete tells whether all that runs has answered, and drops a sample without any API server.
+func complete(taken *load.Sample) (_ *load.Sample, whole bool) {
+	answered := 0
+	whole = true
+	for _, server := range taken.APIServers {
+		whole = whole && server != nil
+		if server != nil {
+			answered++
+		}
+	}
+	for _, member := range taken.Members {
+		whole = whole && member != nil
+	}
+	if answered == 0 {
+		return nil, whole
+	}
+	return taken, whole
+}
+
+func (s *Sampler) usage(ctx context.Context, id string, seen runtime.Observation) map[string]runtime.Usage {
+	reader, ok := s.Runtime.(UsageReader)
+	if !ok {
+		return nil
+	}
+	usage, err := reader.Usage(ctx, id, seen)
+	if err != nil {
+		s.Log.Debug("it is not known what the components of a guest use", "guest", id, "error", err)
+	}
+	for name, one := range usage {
+		if one.At.IsZero() {
+			one.At = s.Clock.Now()
+			usage[name] = one
+		}
+	}
+	return usage
+}
+
+// readOne page.
+func (s *Sampler) readOne(ctx context.Context, with *access, t target) (server *load.APIServer, member *load.Etcd, err error) {
+	if t.Kind == controlplane.APIServer {
+		err = get(ctx, with.apiServers, t.host, controlplane.APIServerPort, mostBytes, func(page io.Reader) error {
+			server, err = load.ReadAPIServer(page)
+			if err == nil {
+				server.At = s.Clock.Now()
+			}
+			return err
+		})
+		return server, nil, err
+	}
+	err = get(ctx, with.members, t.host, controlplane.EtcdMetricsPort, mostMemberBytes, func(page io.Reader) error {
+		member, err = load.ReadEtcd(page)
+		return err
+	})
+	return nil, member, err
+}
+
+// get a page and have it read. A page that is longer than most fails to be read.
+func get(ctx context.Context, client *http.Client, host string, port int, most int64, read func(io.Reader) error) error {
+	url := "https://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/metrics"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask %s: %s", url, response.Status)
+	}
+	return read(http.MaxBytesReader(nil, response.Body, most))
+}
