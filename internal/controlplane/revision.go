@@ -20,6 +20,9 @@ type defaults struct {
 	sealsEtcd bool
 }
 
+// TuningRevision is the first revision that knows of ControlPlaneSpec.Tuning and EtcdQuotaBytes.
+const TuningRevision = 4
+
 // revisions holds every revision that can be rendered. Keep the last two at least: guests move from
 // one to the next by a rollout, and back by another.
 var revisions = map[int64]defaults{

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
@@ -30,9 +31,9 @@ import (
 // regionsAtOnce bounds how many regions are scheduled in parallel.
 const regionsAtOnce = 8
 
-// Add adds the controller to the manager.
-func Add(manager ctrl.Manager, clock clock.PassiveClock) error {
-	r := &reconciler{client: manager.GetClient(), clock: clock, bookings: newBookings()}
+// Add adds the controller to the manager. It shares the promises with whoever else gives room away.
+func Add(manager ctrl.Manager, clock clock.PassiveClock, promises *ledger.Promises) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, promises: promises}
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("scheduling").
 		WithOptions(controller.Options{MaxConcurrentReconciles: regionsAtOnce}).
@@ -42,6 +43,7 @@ func Add(manager ctrl.Manager, clock clock.PassiveClock) error {
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.ClusterTemplate{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
+		Watches(&v1alpha1.Gearbox{}, handler.EnqueueRequestsFromMapFunc(r.allRegions), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("add controller scheduling: %w", err)
