@@ -308,6 +308,10 @@ type GearMove struct {
 	// Message says what the load was.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// HealthyAt is when the guest was first seen healthy after the move; none: not yet. A move that is not
+	// healthy in time goes back.
+	// +optional
+	HealthyAt *metav1.Time `json:"healthyAt,omitempty"`
 }
 
 // GearboxList is a list of Gearboxes.
