@@ -71,7 +71,8 @@ func (r *reconciler) inhabitants(ctx context.Context, cell string) ([]v1alpha1.C
 	return orders.Items, clusters.Items, nil
 }
 
-// match orders to their Clusters, and leave out what is not to be shifted.
+// match orders to their Clusters, and leave out what is not to be shifted, or whose template is gone: nobody
+// knows what it would allow.
 func (p *pass) match(orders []v1alpha1.ControlPlane, clusters []v1alpha1.Cluster) []*guest {
 	byName := map[types.NamespacedName]*v1alpha1.Cluster{}
 	for i := range clusters {
@@ -81,7 +82,7 @@ func (p *pass) match(orders []v1alpha1.ControlPlane, clusters []v1alpha1.Cluster
 	for i := range orders {
 		o := &orders[i]
 		cluster := byName[types.NamespacedName{Namespace: o.Spec.Cluster.Namespace, Name: o.Spec.Cluster.Name}]
-		if cluster == nil || !isLive(o) || !cluster.DeletionTimestamp.IsZero() || cluster.Labels[v1alpha1.LabelID] != o.Name {
+		if cluster == nil || p.templates[cluster.Spec.Template] == nil || !isLive(o) || !cluster.DeletionTimestamp.IsZero() || cluster.Labels[v1alpha1.LabelID] != o.Name {
 			continue
 		}
 		guests = append(guests, p.newGuest(o, cluster))
@@ -97,9 +98,9 @@ func isLive(order *v1alpha1.ControlPlane) bool {
 // newGuest with its bounds. Bounds that name no gear change nothing: those that the Cluster had when its
 // order was last written stay in force.
 func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster) *guest {
-	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order)}
+	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order) && p.reported(order, cluster)}
 	template := p.templates[cluster.Spec.Template]
-	if template == nil || template.Spec.Gears == nil {
+	if template.Spec.Gears == nil {
 		return g
 	}
 	g.geared = true
@@ -108,6 +109,20 @@ func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster)
 		g.bounds, _ = gear.Merge(*p.box.Spec(), order.Spec.Cluster.Spec.Gears, template.Spec.Gears)
 	}
 	return g
+}
+
+// reported tells whether what an agent says of a guest can be after its restart: it may have the order, and
+// the guest still be as it was before.
+func (p *pass) reported(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster) bool {
+	if cluster.Status.Gear == nil || len(cluster.Status.Gear.Moves) == 0 || order.Spec.Tuning == nil {
+		return true
+	}
+	last := cluster.Status.Gear.Moves[0]
+	if last.Kind != v1alpha1.GearMoveTuning || !within(p.now, last.Time.Time, reportLag) {
+		return true
+	}
+	p.lookAgain(last.Time.Add(reportLag).Sub(p.now))
+	return false
 }
 
 // count the room of the cell, and hold the promises of its region until release.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,7 +40,7 @@ func Add(manager ctrl.Manager, clock clock.PassiveClock, promises *ledger.Promis
 		WithOptions(controller.Options{MaxConcurrentReconciles: regionsAtOnce}).
 		Watches(&v1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(clusterChanged())).
 		Watches(&v1alpha1.Cell{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(cellChanged())).
-		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(removed())).
+		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(freed())).
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.ClusterTemplate{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
@@ -83,11 +84,15 @@ func isReady(cell *v1alpha1.Cell) bool {
 	return meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// removed passes deletions alone: they free room and ports.
-func removed() predicate.Predicate {
+// freed passes what frees room and ports: deletions, and guests that were given another size.
+func freed() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*v1alpha1.ControlPlane)
+			after, okAfter := e.ObjectNew.(*v1alpha1.ControlPlane)
+			return okBefore && okAfter && !equality.Semantic.DeepEqual(before.Spec.Size, after.Spec.Size)
+		},
 	}
 }
 
