@@ -35,6 +35,7 @@ const (
 	ReasonRegionNotFound    = "RegionNotFound"    // spec.region names no Region
 	ReasonTemplateNotFound  = "TemplateNotFound"  // spec.template names no ClusterTemplate
 	ReasonVersionNotFound   = "VersionNotFound"   // spec.version names no Release
+	ReasonGearNotFound      = "GearNotFound"      // the gear bounds of the Cluster or its template name no gear, or lie outside; the message says what to write
 	ReasonNameTaken         = "NameTaken"         // an earlier guest of this name is still being removed
 	ReasonNoRoom            = "NoRoom"            // every cell of the region was rejected; the message says why, cell by cell
 	ReasonOrphanNotReported = "OrphanNotReported" // an adoption names a guest that the cell does not report
@@ -87,6 +88,18 @@ const (
 	ReasonCellAPIAway    = "CellAPIAway"    // the cell's API server does not answer; guests run on
 )
 
+// Reasons of ConditionAccepted of a Gearbox.
+const (
+	ReasonAccepted   = "Accepted"   // the guests are sized by it
+	ReasonInvalid    = "Invalid"    // its parts do not fit each other; the message says what to write instead
+	ReasonNotDefault = "NotDefault" // only the Gearbox named default is in force
+)
+
+// Reasons of ConditionGearsFit; the other one is ReasonNoRoom.
+const (
+	ReasonEveryGearFits = "EveryGearFits" // no guest waits for room
+)
+
 // Reasons of ConditionReady of a ClusterCredential.
 const (
 	ReasonSigned          = "Signed"          // status.certificate is set
@@ -124,7 +137,14 @@ func CellNamespace(cell string) string { return "cell-" + cell }
 // ControlPlanes: the ConfigMap named RegionCellsConfigMap.
 func RegionNamespace(region string) string { return "region-" + region }
 
+// HubNamespace holds what is the hub's own: its leader election, and the ConfigMap named
+// AcceptedGearboxConfigMap.
+const HubNamespace = "myriad-system"
+
 const (
+	// AcceptedGearboxConfigMap holds, under the key "spec", the GearboxSpec (JSON) that was accepted last.
+	// It is in force while that of the Gearbox cannot be. The hub alone writes it.
+	AcceptedGearboxConfigMap = "accepted-gearbox"
 	// RegionCellsConfigMap lists, one key per cell, the cells whose ControlPlanes a region's gateways route.
 	RegionCellsConfigMap = "cells"
 	// AgentCredentialConfigMap in a cell's namespace answers Cell.status.certificateRequest: its data

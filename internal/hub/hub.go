@@ -34,16 +34,19 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/cluster"
 	"github.com/myriad-fleet/myriad/internal/hub/credential"
 	"github.com/myriad-fleet/myriad/internal/hub/epoch"
+	"github.com/myriad-fleet/myriad/internal/hub/gearbox"
+	"github.com/myriad-fleet/myriad/internal/hub/gears"
 	"github.com/myriad-fleet/myriad/internal/hub/heartbeat"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/region"
 	"github.com/myriad-fleet/myriad/internal/hub/scheduling"
 	"github.com/myriad-fleet/myriad/internal/pki"
 )
 
 const (
-	// Namespace of the hub itself: its leader election.
-	Namespace = "myriad-system"
+	// Namespace of the hub itself.
+	Namespace = v1alpha1.HubNamespace
 	// leaseName of the leader election.
 	leaseName = "myriad-hub"
 
@@ -196,6 +199,7 @@ func stripOrder(object any) (any, error) {
 }
 
 func addControllers(manager ctrl.Manager, options Options) error {
+	promises := ledger.NewPromises()
 	for _, add := range []func() error{
 		func() error { return cell.Add(manager, options.Gateways) },
 		func() error { return region.Add(manager, options.Gateways) },
@@ -203,7 +207,9 @@ func addControllers(manager ctrl.Manager, options Options) error {
 		func() error {
 			return certificate.Add(manager, options.Clock, options.AgentAuthority, options.AgentLifetime)
 		},
-		func() error { return scheduling.Add(manager, options.Clock) },
+		func() error { return gearbox.Add(manager, options.Clock) },
+		func() error { return scheduling.Add(manager, options.Clock, promises) },
+		func() error { return gears.Add(manager, options.Clock, promises) },
 		func() error { return cluster.Add(manager, options.Clock, controlplane.LatestRevision()) },
 		func() error { return epoch.Add(manager) },
 		func() error { return credential.Add(manager, options.Clock) },

@@ -4,11 +4,11 @@ import (
 	"net/netip"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/gear"
 )
 
 // gatewaysPerRegion share one address, so that one may die.
@@ -78,16 +78,11 @@ func releases(kubernetes []string, etcd string) []*v1alpha1.Release {
 	return all
 }
 
-// templates: the size of an idle control plane, measured on two cores with v1.36.3 on 2026-11-22: one
-// API server 205 MiB, controller manager 52, etcd 23, scheduler 25, 34 millicores together. The limits
-// leave room to start (2.5 CPU seconds for etcd and kube-apiserver) and for a burst.
+// templates whose guests are sized by their load. Where no Gearbox is in force they have the smallest gear
+// of the default one.
 func templates(version string) []*v1alpha1.ClusterTemplate {
-	size := func(cpu, memory, cpuLimit, memoryLimit string) v1alpha1.ComponentSize {
-		return v1alpha1.ComponentSize{
-			CPU: resource.MustParse(cpu), Memory: resource.MustParse(memory),
-			CPULimit: new(resource.MustParse(cpuLimit)), MemoryLimit: new(resource.MustParse(memoryLimit)),
-		}
-	}
+	bounds := v1alpha1.GearBounds{Min: "nano"}
+	smallest, _ := gear.Initial(gear.Default(), bounds)
 	return []*v1alpha1.ClusterTemplate{{
 		TypeMeta:   typeMeta("ClusterTemplate"),
 		ObjectMeta: metav1.ObjectMeta{Name: "standard"},
@@ -96,18 +91,22 @@ func templates(version string) []*v1alpha1.ClusterTemplate {
 			Version:      version,
 			Availability: v1alpha1.Single,
 			Network:      v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
-			Size: v1alpha1.ControlPlaneSize{
-				Gear:              "nano",
-				Etcd:              size("8m", "32Mi", "2", "512Mi"),
-				APIServer:         size("20m", "208Mi", "4", "1Gi"),
-				ControllerManager: size("8m", "56Mi", "2", "512Mi"),
-				Scheduler:         size("4m", "28Mi", "1", "256Mi"),
-			},
+			Gears:        &bounds,
+			Size:         gear.Size(smallest),
 		},
 	}}
 }
 
-// topology is every object of the default fleet, in the order in which to write them.
+func gearbox() *v1alpha1.Gearbox {
+	return &v1alpha1.Gearbox{
+		TypeMeta:   typeMeta("Gearbox"),
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.DefaultGearbox},
+		Spec:       gear.Default(),
+	}
+}
+
+// topology is every object of the default fleet, in the order in which to write them. Each is written
+// only if it is not there yet: what is may have been changed by an operator.
 func topology(network netip.Prefix, recipients map[string]string, kubernetes []string, etcd string) []client.Object {
 	var objects []client.Object
 	for _, region := range regions(network, recipients) {
@@ -116,6 +115,7 @@ func topology(network netip.Prefix, recipients map[string]string, kubernetes []s
 	for _, release := range releases(kubernetes, etcd) {
 		objects = append(objects, release)
 	}
+	objects = append(objects, gearbox())
 	for _, template := range templates(kubernetes[len(kubernetes)-1]) {
 		objects = append(objects, template)
 	}

@@ -117,15 +117,20 @@ func RuntimeProblem(cell *v1alpha1.Cell) string {
 func (c *Cell) Take(tenant string, zones []string, demand []Demand) {
 	c.Guests++
 	c.Tenants[tenant]++
+	c.book(zones, demand, 1)
+}
+
+// book a demand in zones, times times: 1 adds it, -1 takes exactly that out again.
+func (c *Cell) book(zones []string, demand []Demand, times int64) {
 	for i, name := range zones[:min(len(zones), len(demand))] {
 		zone, ok := c.Zones[name]
 		if !ok {
 			continue
 		}
-		zone.Used = zone.Used.Add(demand[i].Vector)
+		zone.Used = zone.Used.Add(Vector{MilliCPU: times * demand[i].MilliCPU, Memory: times * demand[i].Memory})
 		for j, other := range zones {
 			if j != i && c.Zones[other] != nil {
-				c.Zones[other].Takeover[name] += share(demand[i].APIServerMilliCPU, len(zones)-1)
+				c.Zones[other].Takeover[name] += times * share(demand[i].APIServerMilliCPU, len(zones)-1)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/gearbox"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/resolve"
@@ -189,5 +190,9 @@ func (r *reconciler) catalogue(ctx context.Context) (resolve.Catalogue, error) {
 			return resolve.Catalogue{}, fmt.Errorf("list %T: %w", list, err)
 		}
 	}
-	return resolve.Catalogue{Regions: regions.Items, Templates: templates.Items, Releases: releases.Items}, nil
+	box, err := gearbox.InForce(ctx, r.client, r.live)
+	if err != nil {
+		return resolve.Catalogue{}, err
+	}
+	return resolve.Catalogue{Regions: regions.Items, Templates: templates.Items, Releases: releases.Items, Gearbox: box.Spec()}, nil
 }

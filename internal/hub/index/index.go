@@ -19,6 +19,8 @@ const (
 	// Cluster, as <namespace>/<name>, that a ControlPlane is an order for or that a tenant's
 	// ClusterCredential asks for.
 	Cluster = "cluster"
+	// Tenant is the namespace of the Cluster that a ControlPlane is an order for.
+	Tenant = "tenant"
 	// ID of a ControlPlane.
 	ID = "spec.id"
 	// Source, as <namespace>/<name>, that a mirrored ClusterCredential comes from.
@@ -38,6 +40,7 @@ var fields = []field{
 	{object: &v1alpha1.Cell{}, name: Region, value: of(func(c *v1alpha1.Cell) string { return c.Spec.Region })},
 	{object: &v1alpha1.ControlPlane{}, name: Region, value: of(func(c *v1alpha1.ControlPlane) string { return c.Spec.Region })},
 	{object: &v1alpha1.ControlPlane{}, name: ID, value: of(func(c *v1alpha1.ControlPlane) string { return c.Spec.ID })},
+	{object: &v1alpha1.ControlPlane{}, name: Tenant, value: of(func(c *v1alpha1.ControlPlane) string { return c.Spec.Cluster.Namespace })},
 	{object: &v1alpha1.ControlPlane{}, name: Cluster, value: of(func(c *v1alpha1.ControlPlane) string {
 		return c.Spec.Cluster.Namespace + "/" + c.Spec.Cluster.Name
 	})},

@@ -9,13 +9,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/hub/resolve"
 )
 
 // New is the first order for a Cluster: what was resolved, where it was booked. It is on trial.
 func New(cluster *v1alpha1.Cluster, resolved resolve.Resolved, booking Booking, revision int64) *v1alpha1.ControlPlane {
 	gateway := resolved.Region.Spec.Gateway
-	return object(booking.Cell, trialOfNew+"/"+string(cluster.UID), v1alpha1.ControlPlaneSpec{
+	spec := v1alpha1.ControlPlaneSpec{
 		ID:           booking.ID,
 		Cluster:      reference(cluster),
 		Region:       resolved.Region.Name,
@@ -35,7 +36,11 @@ func New(cluster *v1alpha1.Cluster, resolved resolve.Resolved, booking Booking, 
 		RenderRevision:  revision,
 		Epoch:           1,
 		EscrowRecipient: resolved.Region.Spec.EscrowRecipient,
-	})
+	}
+	if revision >= controlplane.TuningRevision {
+		spec.Tuning, spec.EtcdQuotaBytes = resolved.Tuning.DeepCopy(), resolved.EtcdQuotaBytes
+	}
+	return object(booking.Cell, trialOfNew+"/"+string(cluster.UID), spec)
 }
 
 // BelongsTo tells whether an order is for that Cluster.

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/hub/resolve"
 )
 
 func TestBookingSurvivesTheBind(t *testing.T) {
@@ -139,5 +141,15 @@ func TestFromOrphanKeepsTheOrder(t *testing.T) {
 	}
 	if key := fmt.Sprintf("%s/%s", got.Namespace, got.Name); key != "cell-hz-1/abcdefghij" || Cell(got) != "hz-1" || !BelongsTo(got, cluster) {
 		t.Errorf("the order is %s", key)
+	}
+}
+
+func TestNewOrderIsTunedFromItsRevisionOn(t *testing.T) {
+	resolved := resolve.Resolved{Tuning: &v1alpha1.ControlPlaneTuning{Gear: "nano"}, EtcdQuotaBytes: 1 << 30}
+	for revision, tuned := range map[int64]bool{controlplane.TuningRevision - 1: false, controlplane.TuningRevision: true} {
+		spec := New(&v1alpha1.Cluster{}, resolved, Booking{ID: "abcdefghij", Cell: "c"}, revision).Spec
+		if got := spec.Tuning != nil; got != tuned || (spec.EtcdQuotaBytes > 0) != tuned {
+			t.Errorf("revision %d: tuning %+v, quota %d", revision, spec.Tuning, spec.EtcdQuotaBytes)
+		}
 	}
 }

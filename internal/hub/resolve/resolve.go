@@ -3,9 +3,11 @@
 package resolve
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/gear"
 	"github.com/myriad-fleet/myriad/internal/suggest"
 )
 
@@ -14,6 +16,8 @@ type Catalogue struct {
 	Regions   []v1alpha1.Region
 	Templates []v1alpha1.ClusterTemplate
 	Releases  []v1alpha1.Release
+	// Gearbox in force; nil: none.
+	Gearbox *v1alpha1.GearboxSpec
 }
 
 // Resolved is what a Cluster asks for with every default filled in.
@@ -26,6 +30,9 @@ type Resolved struct {
 	Availability v1alpha1.Availability
 	Network      v1alpha1.ClusterNetwork
 	Size         v1alpha1.ControlPlaneSize
+	// Tuning and EtcdQuotaBytes of a guest whose gear is computed; none of others.
+	Tuning         *v1alpha1.ControlPlaneTuning
+	EtcdQuotaBytes int64
 }
 
 // Problem says why a Cluster cannot be resolved, in the words of a condition.
@@ -68,7 +75,28 @@ func Cluster(spec v1alpha1.ClusterSpec, catalogue Catalogue) (Resolved, *Problem
 	if spec.Network != nil {
 		resolved.Network = *spec.Network
 	}
-	return resolved, nil
+	return resolved.inGear(spec, template, catalogue.Gearbox)
+}
+
+// inGear gives a new guest the gear that it begins in, if its template lets gears be computed.
+func (r Resolved) inGear(spec v1alpha1.ClusterSpec, template v1alpha1.ClusterTemplate, box *v1alpha1.GearboxSpec) (Resolved, *Problem) {
+	if template.Spec.Gears == nil && spec.Gears != nil {
+		return Resolved{}, &Problem{
+			Reason:  v1alpha1.ReasonGearNotFound,
+			Message: fmt.Sprintf("template %s has no gears, its guests all have one size: leave spec.gears out, or choose a template that has gears", template.Name),
+		}
+	}
+	if template.Spec.Gears == nil || box == nil {
+		return r, nil
+	}
+	bounds, problem := gear.Merge(*box, spec.Gears, template.Spec.Gears)
+	if problem != "" {
+		return Resolved{}, &Problem{Reason: v1alpha1.ReasonGearNotFound, Message: problem}
+	}
+	if initial, ok := gear.Initial(*box, bounds); ok {
+		r.Size, r.Tuning, r.EtcdQuotaBytes = gear.Size(initial), gear.Tuning(initial), gear.EtcdQuotaBytes(*box, bounds)
+	}
+	return r, nil
 }
 
 func regionName(r v1alpha1.Region) string            { return r.Name }

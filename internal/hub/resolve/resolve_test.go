@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/gear"
 )
 
 func catalogue() Catalogue {
@@ -70,6 +71,49 @@ func TestClusterNamesWhatIsMissing(t *testing.T) {
 			_, problem := Cluster(tc.spec, catalogue())
 			if problem == nil || problem.Reason != tc.reason || !strings.Contains(problem.Message, tc.part) {
 				t.Errorf("got %+v, want %s with %q", problem, tc.reason, tc.part)
+			}
+		})
+	}
+}
+
+func TestClusterInGear(t *testing.T) {
+	box := gear.Default()
+	cases := map[string]struct {
+		reason   string
+		template *v1alpha1.GearBounds
+		own      *v1alpha1.GearBounds
+		box      *v1alpha1.GearboxSpec
+		size     string // empty: the template's own
+		tuning   string
+		quotaGiB int64
+		problem  string
+	}{
+		"Gearless":        {reason: "the template lets nothing be computed", box: &box},
+		"NoGearbox":       {reason: "none is in force", template: &v1alpha1.GearBounds{Min: "nano"}},
+		"Smallest":        {reason: "a guest begins at the bottom, with the quota of the top", template: &v1alpha1.GearBounds{Min: "micro"}, box: &box, size: "micro", tuning: "micro", quotaGiB: 8},
+		"OwnMax":          {reason: "the quota is that of what it may reach", template: &v1alpha1.GearBounds{Min: "nano"}, own: &v1alpha1.GearBounds{Max: "mini"}, box: &box, size: "nano", tuning: "nano", quotaGiB: 2},
+		"Pinned":          {reason: "one gear only", template: &v1alpha1.GearBounds{}, own: &v1alpha1.GearBounds{Pinned: "medium"}, box: &box, size: "medium", tuning: "medium", quotaGiB: 4},
+		"NoSuchGear":      {reason: "a name that is no gear", template: &v1alpha1.GearBounds{}, own: &v1alpha1.GearBounds{Pinned: "huge"}, box: &box, problem: "huge"},
+		"OutsideTemplate": {reason: "more than the template allows", template: &v1alpha1.GearBounds{Max: "mini"}, own: &v1alpha1.GearBounds{Max: "large"}, box: &box, problem: "nano, micro, mini"},
+		"TemplateHasNone": {reason: "asking a template without gears", own: &v1alpha1.GearBounds{Max: "mini"}, box: &box, problem: "leave spec.gears out"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := catalogue()
+			c.Gearbox, c.Templates[0].Spec.Gears = tc.box, tc.template
+			got, problem := Cluster(v1alpha1.ClusterSpec{Region: "cn-hangzhou", Template: "standard", Gears: tc.own}, c)
+			if tc.problem != "" {
+				if problem == nil || problem.Reason != v1alpha1.ReasonGearNotFound || !strings.Contains(problem.Message, tc.problem) {
+					t.Errorf("%s: %+v, want one with %q", tc.reason, problem, tc.problem)
+				}
+				return
+			}
+			tuning := ""
+			if got.Tuning != nil {
+				tuning = got.Tuning.Gear
+			}
+			if problem != nil || got.Size.Gear != tc.size || tuning != tc.tuning || got.EtcdQuotaBytes != tc.quotaGiB<<30 {
+				t.Errorf("%s: size %q, tuning %q, quota %d, problem %+v", tc.reason, got.Size.Gear, tuning, got.EtcdQuotaBytes, problem)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
@@ -30,18 +32,19 @@ import (
 // regionsAtOnce bounds how many regions are scheduled in parallel.
 const regionsAtOnce = 8
 
-// Add adds the controller to the manager.
-func Add(manager ctrl.Manager, clock clock.PassiveClock) error {
-	r := &reconciler{client: manager.GetClient(), clock: clock, bookings: newBookings()}
+// Add adds the controller to the manager. It shares the promises with whoever else gives room away.
+func Add(manager ctrl.Manager, clock clock.PassiveClock, promises *ledger.Promises) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, promises: promises}
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("scheduling").
 		WithOptions(controller.Options{MaxConcurrentReconciles: regionsAtOnce}).
 		Watches(&v1alpha1.Cluster{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(clusterChanged())).
 		Watches(&v1alpha1.Cell{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(cellChanged())).
-		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(removed())).
+		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(regionOf), builder.WithPredicates(freed())).
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.ClusterTemplate{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.allRegions)).
+		Watches(&v1alpha1.Gearbox{}, handler.EnqueueRequestsFromMapFunc(r.allRegions), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("add controller scheduling: %w", err)
@@ -81,11 +84,15 @@ func isReady(cell *v1alpha1.Cell) bool {
 	return meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// removed passes deletions alone: they free room and ports.
-func removed() predicate.Predicate {
+// freed passes what frees room and ports: deletions, and guests that were given another size.
+func freed() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*v1alpha1.ControlPlane)
+			after, okAfter := e.ObjectNew.(*v1alpha1.ControlPlane)
+			return okBefore && okAfter && !equality.Semantic.DeepEqual(before.Spec.Size, after.Spec.Size)
+		},
 	}
 }
 

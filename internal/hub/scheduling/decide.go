@@ -30,7 +30,7 @@ type decision struct {
 //   - otherwise a new place, in the cell of its label if it was bound there without a booking.
 func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
 	if assumed, ok := s.pending[cluster.UID]; ok {
-		return decision{cluster: cluster, booking: &assumed.booking, demand: assumed.demand}
+		return decision{cluster: cluster, booking: &assumed.Booking, demand: assumed.Demand}
 	}
 	if existing := order.Live(s.ordersOf(cluster)); existing != nil {
 		return rejoin(cluster, existing)
@@ -84,7 +84,7 @@ func (s *snapshot) place(cluster *v1alpha1.Cluster) decision {
 	if problem != nil {
 		return refuse(cluster, problem.Reason, problem.Message)
 	}
-	port, free := s.ledger.freePort(resolved.Region.Spec.Gateway)
+	port, free := s.ledger.FreePort(resolved.Region.Spec.Gateway)
 	request := placement.Request{
 		Region:        resolved.Region.Name,
 		Tenant:        cluster.Namespace,
@@ -101,20 +101,20 @@ func (s *snapshot) place(cluster *v1alpha1.Cluster) decision {
 		return refusal
 	}
 	booking := order.Booking{ID: id, Cell: placed.Cell, Zones: placed.Zones, PlainPort: port}
-	s.ledger.enter(cluster.Namespace, booking, request.Demand)
+	s.ledger.Enter(cluster.Namespace, booking, request.Demand)
 	return decision{cluster: cluster, booking: &booking, demand: request.Demand}
 }
 
 // candidates for a Cluster: a new id and every cell; or, when it was bound without a booking, the
 // id and the cell that it has, unless they are another guest's or do not exist here.
 func (s *snapshot) candidates(cluster *v1alpha1.Cluster) (string, []*placement.Cell) {
-	if partial, _ := order.BookingOf(cluster); partial.ID != "" && !s.ledger.ids[partial.ID] {
-		if cell, ok := s.ledger.cells[partial.Cell]; ok {
+	if partial, _ := order.BookingOf(cluster); partial.ID != "" && !s.ledger.Taken(partial.ID) {
+		if cell, ok := s.ledger.Cells[partial.Cell]; ok {
 			return partial.ID, []*placement.Cell{cell}
 		}
 	}
-	all := make([]*placement.Cell, 0, len(s.ledger.cells))
-	for _, cell := range s.ledger.cells {
+	all := make([]*placement.Cell, 0, len(s.ledger.Cells))
+	for _, cell := range s.ledger.Cells {
 		all = append(all, cell)
 	}
 	return s.newID(), all
@@ -125,7 +125,7 @@ func (s *snapshot) candidates(cluster *v1alpha1.Cluster) (string, []*placement.C
 func (s *snapshot) newID() string {
 	for {
 		id := strings.ToLower(rand.Text())[:10]
-		if unicode.IsLetter(rune(id[0])) && !s.ledger.ids[id] {
+		if unicode.IsLetter(rune(id[0])) && !s.ledger.Taken(id) {
 			return id
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
@@ -37,8 +38,9 @@ const (
 // The order itself is written by the controller of the bound Cluster.
 type reconciler struct {
 	client   client.Client
+	live     client.Reader // past the cache
 	clock    clock.PassiveClock
-	bookings *bookings
+	promises *ledger.Promises
 }
 
 // pass carries one reconciliation from step to step.
@@ -51,7 +53,7 @@ type pass struct {
 // Reconcile schedules the region that the request names.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	p := &pass{region: request.Name}
-	for _, step := range []func(context.Context, *pass) error{r.read, r.decide, r.write} {
+	for _, step := range []func(context.Context, *pass) error{r.plan, r.write} {
 		if err := step(ctx, p); err != nil {
 			if apierrors.IsConflict(err) {
 				return reconcile.Result{RequeueAfter: staleRetry}, nil
@@ -62,17 +64,26 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{}, nil
 }
 
-func (r *reconciler) decide(_ context.Context, p *pass) error {
+// plan reads and decides while nobody else promises anything of the region.
+func (r *reconciler) plan(ctx context.Context, p *pass) error {
+	defer r.promises.Lock(p.region)()
+	if err := r.read(ctx, p); err != nil {
+		return err
+	}
+	r.decide(p)
+	return nil
+}
+
+func (r *reconciler) decide(p *pass) {
 	waiting := p.snapshot.waiting()
 	slices.SortFunc(waiting, olderFirst)
 	for _, cluster := range waiting {
 		decision := p.snapshot.decide(cluster)
 		if decision.booking != nil {
-			r.bookings.assume(p.region, cluster, *decision.booking, decision.demand)
+			r.promises.Bind(p.region, cluster.UID, ledger.Bind{Tenant: cluster.Namespace, Booking: *decision.booking, Demand: decision.demand})
 		}
 		p.decisions = append(p.decisions, decision)
 	}
-	return nil
 }
 
 func olderFirst(a, b *v1alpha1.Cluster) int {

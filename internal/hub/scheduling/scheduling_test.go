@@ -23,6 +23,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 )
 
@@ -56,7 +57,7 @@ func region(t *testing.T, ports int32, funcs interceptor.Funcs, clusters ...clie
 		t.Fatal(err)
 	}
 	api := builder.Build()
-	return &reconciler{client: api, clock: testingclock.NewFakePassiveClock(time.Now()), bookings: newBookings()}, api
+	return &reconciler{client: api, live: api, clock: testingclock.NewFakePassiveClock(time.Now()), promises: ledger.NewPromises()}, api
 }
 
 func waitingCluster(name string, age time.Duration) *v1alpha1.Cluster {
@@ -129,7 +130,7 @@ func TestBookingsAreForgottenOnceSeen(t *testing.T) {
 	r, _ := region(t, 10, interceptor.Funcs{}, waitingCluster("a", time.Hour), waitingCluster("b", time.Hour))
 	r.schedule(t)
 	r.schedule(t)
-	if left := len(r.bookings.regions["r"]); left != 0 {
+	if left := len(r.promises.Pending("r", func(types.UID) bool { return true })); left != 0 {
 		t.Errorf("%d bookings are still assumed although the cache shows them", left)
 	}
 }

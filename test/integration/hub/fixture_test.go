@@ -266,6 +266,8 @@ func conditionsOf(object client.Object) []metav1.Condition {
 		return o.Status.Conditions
 	case *v1alpha1.ClusterCredential:
 		return o.Status.Conditions
+	case *v1alpha1.Gearbox:
+		return o.Status.Conditions
 	}
 	return nil
 }

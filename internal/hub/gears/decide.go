@@ -1,0 +1,223 @@
+package gears
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/gear"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/placement"
+)
+
+// busyRetry is how long a guest whose tenant has another one restarting waits for the next look: that may
+// lie in another cell, whose events do not come here. A restart takes some ten seconds.
+const busyRetry = 15 * time.Second
+
+// guest is one that may be shifted.
+type guest struct {
+	order   *v1alpha1.ControlPlane
+	cluster *v1alpha1.Cluster
+	geared  bool // its template has it sized by load
+	healthy bool
+	bounds  v1alpha1.GearBounds
+	problem string // with the bounds that the Cluster asks for; empty: none
+
+	change  *change            // nil: there is nothing to write
+	grown   []placement.Demand // what was promised to it in this pass
+	blocked string             // why it has no room for what it should have; empty: it has
+}
+
+// name of the guest for people.
+func (g *guest) name() string { return g.cluster.Namespace + "/" + g.cluster.Name }
+
+// isHealthy tells whether every component is ready and as the order says.
+func isHealthy(order *v1alpha1.ControlPlane) bool {
+	ready := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionReady)
+	return order.Status.ObservedGeneration == order.Generation &&
+		ready != nil && ready.Status == metav1.ConditionTrue && ready.Reason == v1alpha1.ReasonReady &&
+		!meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionProgressing)
+}
+
+// longestWaitFirst sorts guests by how long they have waited for another gear; those that do not wait
+// come last. Where that is the same their names decide. Who comes later still gets room that is too small for
+// one who came first.
+func longestWaitFirst(a, b *guest) int {
+	since := func(g *guest) (time.Time, bool) {
+		if g.cluster.Status.Gear == nil || g.cluster.Status.Gear.TowardSince == nil {
+			return time.Time{}, false
+		}
+		return g.cluster.Status.Gear.TowardSince.Time, true
+	}
+	x, xWaits := since(a)
+	y, yWaits := since(b)
+	if xWaits != yWaits {
+		if xWaits {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(x.Compare(y), cmp.Compare(a.name(), b.name()))
+}
+
+// decide what to write for a guest. busy says why its tenant's guests must not restart now.
+func (p *pass) decide(g *guest, busy func() string) {
+	if !g.geared {
+		if g.cluster.Status.Gear != nil {
+			g.change = &change{report: true}
+		}
+		return
+	}
+	if move := unmade(g); move != nil {
+		p.finish(g, *move, busy)
+		return
+	}
+	in := p.input(g)
+	decision := gear.Decide(in)
+	if decision.Tuning != in.Tuning {
+		if in.Busy = busy(); in.Busy != "" {
+			decision = gear.Decide(in)
+			p.lookAgain(busyRetry)
+		}
+	}
+	p.lookAgain(decision.Again)
+	p.settle(g, in, decision, busy)
+}
+
+// input of Decide.
+func (p *pass) input(g *guest) gear.Input {
+	in := gear.Input{
+		Box: *p.box.Spec(), Bounds: g.bounds, Availability: g.order.Spec.Availability, Now: p.now,
+		Size: g.order.Spec.Size.Gear, Tunable: g.order.Spec.RenderRevision >= controlplane.TuningRevision,
+		Load: g.order.Status.Load, Healthy: g.healthy, Frozen: p.frozen(), WindowOpen: p.windowOpen(g),
+		Room: func(name string) string { return p.roomFor(g, name) },
+	}
+	if g.order.Spec.Tuning != nil {
+		in.Tuning = g.order.Spec.Tuning.Gear
+	}
+	if g.cluster.Status.Gear != nil {
+		in.Last = *g.cluster.Status.Gear.DeepCopy()
+	}
+	return in
+}
+
+// frozen says who froze shifts; empty: nobody.
+func (p *pass) frozen() string {
+	switch {
+	case p.box.Frozen():
+		return fmt.Sprintf("Gearbox %s (spec.frozen)", v1alpha1.DefaultGearbox)
+	case p.cell.Spec.GearsFrozen:
+		return fmt.Sprintf("cell %s (spec.gearsFrozen)", p.cell.Name)
+	}
+	return ""
+}
+
+// windowOpen for a restart of the guest: one of a Zonal guest makes nothing unavailable.
+func (p *pass) windowOpen(g *guest) bool {
+	if g.order.Spec.Availability != v1alpha1.Single {
+		return true
+	}
+	open, until := gear.WindowOpen(g.cluster.Spec.MaintenanceWindow, p.now)
+	if !open {
+		p.lookAgain(until)
+	}
+	return open
+}
+
+func (p *pass) roomFor(g *guest, name string) string {
+	wanted, ok := gear.Find(*p.box.Spec(), name)
+	if !ok {
+		return fmt.Sprintf("there is no gear %s", name)
+	}
+	return p.room.problem(order.BookingFor(g.order), placement.DemandOf(g.order.Spec.Availability, gear.Size(wanted)))
+}
+
+// settle a decision: book what the guest takes, and note what to write.
+func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision, busy func() string) {
+	if decision.Blocked {
+		g.blocked = decision.Gear.Message
+	}
+	c := &change{gear: &decision.Gear}
+	var possible bool
+	if c.size, possible = p.resize(g, in, decision); !possible {
+		return
+	}
+	c.tuning, c.retune = p.retune(g, in, decision, busy)
+	if g.problem != "" {
+		c.gear.Reason, c.gear.Message = v1alpha1.ReasonGearNotFound, g.problem+"; until then: "+c.gear.Message
+	}
+	c.report = !sameReport(g.cluster.Status.Gear, c.gear)
+	if c.report || c.size != nil || c.retune {
+		g.change = c
+	}
+}
+
+// resize says which size to write: that of the gear that was moved to, or of the same gear when the Gearbox
+// has given it another size meanwhile. A move that was decided is not possible when there is no room for
+// it after all.
+func (p *pass) resize(g *guest, in gear.Input, decision gear.Decision) (size *v1alpha1.ControlPlaneSize, possible bool) {
+	target, known := gear.Find(in.Box, decision.Size)
+	wanted := gear.Size(target)
+	moved := decision.Size != in.Size
+	if !known || equality.Semantic.DeepEqual(g.order.Spec.Size, wanted) || !moved && !p.mayRefit(g) {
+		return nil, true
+	}
+	if problem := p.grow(g, wanted); problem != "" {
+		g.blocked = problem
+		return nil, !moved
+	}
+	return &wanted, true
+}
+
+// retune says which tuning to write, as resize does for the size. busy says why no guest of the tenant
+// may be restarted; Decide has asked it for a move.
+func (p *pass) retune(g *guest, in gear.Input, decision gear.Decision, busy func() string) (tuning *v1alpha1.ControlPlaneTuning, changes bool) {
+	target, known := gear.Find(in.Box, decision.Tuning)
+	if known {
+		tuning = gear.Tuning(target)
+	}
+	if decision.Tuning != in.Tuning {
+		return tuning, true
+	}
+	if !known || !in.Tunable || equality.Semantic.DeepEqual(g.order.Spec.Tuning, tuning) || !p.mayRefit(g) || !in.WindowOpen {
+		return nil, false
+	}
+	if busy() != "" {
+		p.lookAgain(busyRetry)
+		return nil, false
+	}
+	return tuning, true
+}
+
+// mayRefit tells whether a guest may get what its gear has become: that is no move, but no less of a change.
+func (p *pass) mayRefit(g *guest) bool { return g.healthy && p.frozen() == "" }
+
+// grow books a size, and promises it until the cache shows it.
+func (p *pass) grow(g *guest, size v1alpha1.ControlPlaneSize) (problem string) {
+	demand := placement.DemandOf(g.order.Spec.Availability, size)
+	if !placement.More(placement.DemandOf(g.order.Spec.Availability, g.order.Spec.Size), demand) {
+		return "" // what it gives back is free once the cache shows it
+	}
+	if problem := p.room.grow(order.BookingFor(g.order), demand); problem != "" {
+		return problem
+	}
+	g.grown = demand
+	return ""
+}
+
+// sameReport tells whether there is nothing new to report. A message alone is nothing new: it quotes
+// the load, which changes all the time, and writes would double with it.
+func sameReport(last, next *v1alpha1.ClusterGear) bool {
+	if last == nil {
+		return false
+	}
+	a, b := *last, *next
+	a.Message, b.Message = "", ""
+	return equality.Semantic.DeepEqual(a, b)
+}
