@@ -114,7 +114,7 @@ distro: ## Compile Kubernetes VERSION and etcd (or download with FROM=URL) into 
 	go run ./hack/distro -version '$(VERSION)' -from '$(FROM)' -out out/distro
 
 .PHONY: lab-distro
-lab-distro: distro ## Compile what the nodes of a lab run, too: kubelet and kube-proxy of VERSION, containerd and CoreDNS
+lab-distro: distro ## Compile what the nodes of a lab run, too: kubelet and kube-proxy of VERSION, containerd, CoreDNS and kwok
 	go run ./hack/distro -lab -version '$(VERSION)' -out out/distro
 
 .PHONY: build

@@ -42,7 +42,7 @@ func parse() (options, error) {
 	flag.StringVar(&o.from, "from", "", "download Kubernetes from a server like https://dl.k8s.io instead of compiling it")
 	flag.StringVar(&o.source, "source", "distro", "directory of the modules that pin upstream")
 	flag.StringVar(&o.out, "out", "out/distro", "directory to make the programs available in")
-	flag.BoolVar(&o.lab, "lab", false, "make what the nodes of a lab run instead: kubelet, kube-proxy, containerd and CoreDNS, always compiled")
+	flag.BoolVar(&o.lab, "lab", false, "make what the nodes of a lab run instead: kubelet, kube-proxy, containerd, CoreDNS and kwok, always compiled")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0 || (o.version == "" && !o.lab):

@@ -1,5 +1,6 @@
 // Package distribution finds, builds and downloads the upstream programs that control planes run,
-// Kubernetes and etcd, and those that the nodes of a lab run, each by its version.
+// Kubernetes and etcd, those that the nodes of a lab run, and kwok, which fakes nodes, each by its
+// version.
 package distribution
 
 import (
@@ -21,6 +22,7 @@ const (
 	projectNode       = "node" // what of Kubernetes runs on worker nodes
 	projectContainerd = "containerd"
 	projectCoreDNS    = "coredns"
+	projectKwok       = "kwok"
 )
 
 // project is a group of programs that have one version.
@@ -37,6 +39,7 @@ var projects = map[string]project{
 	projectNode:       {"Kubernetes for nodes", "lab-distro", "kubelet"},
 	projectContainerd: {"containerd", "lab-distro", "containerd"},
 	projectCoreDNS:    {"CoreDNS", "lab-distro", "coredns"},
+	projectKwok:       {"kwok", "lab-distro", "kwok"},
 }
 
 // versionTimeout bounds how long a program may take to print its version. They need about 0.1 s;
@@ -64,6 +67,7 @@ var programs = map[string]program{
 	"containerd-shim-runc-v2": {projectContainerd, []string{"-v"}},
 	"ctr":                     {projectContainerd, []string{"--version"}},
 	"coredns":                 {projectCoreDNS, []string{"-version"}},
+	"kwok":                    {projectKwok, []string{"--version"}},
 }
 
 // versionPattern finds a release's version in what a program prints; etcd leaves the v out.

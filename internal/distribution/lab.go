@@ -6,9 +6,9 @@ import "context"
 const containerdModule = "github.com/containerd/containerd/v2"
 
 // MakeLab makes what the nodes of a lab run available in the directory set: kubelet and kube-proxy
-// of one version of Kubernetes ("v1.36.3"), and the containerd and the CoreDNS that distro/ pins.
-// <set>/lab/<program> leads to each. What was not compiled before, is; beside the
-// same version of Kubernetes (BuildKubernetes) all of it takes about three minutes on two cores.
+// of one version of Kubernetes ("v1.36.3"), and the containerd and the CoreDNS that distro/ pins; and
+// kwok, whose nodes are fake. <set>/lab/<program> leads to each. What was not compiled before, is; beside the
+// same version of Kubernetes (BuildKubernetes) all of it takes about four minutes on two cores.
 func (b *Builder) MakeLab(ctx context.Context, version, set string) error {
 	containerd, dir, err := b.buildContainerd(ctx)
 	if err != nil {
@@ -22,6 +22,13 @@ func (b *Builder) MakeLab(ctx context.Context, version, set string) error {
 		return err
 	}
 	if err := linkLab(set, projectCoreDNS, coredns, dir); err != nil {
+		return err
+	}
+	kwok, dir, err := b.buildKwok(ctx)
+	if err != nil {
+		return err
+	}
+	if err := linkLab(set, projectKwok, kwok, dir); err != nil {
 		return err
 	}
 	dir, err = b.buildKubernetes(ctx, projectNode, "./node", "node/main.go", version)
@@ -44,6 +51,14 @@ func (b *Builder) buildContainerd(ctx context.Context) (version, dir string, err
 func (b *Builder) buildCoreDNS(ctx context.Context) (version, dir string, err error) {
 	plan := recipe{project: projectCoreDNS, inputs: []string{"main.go", "go.mod", "go.sum"}}
 	return b.buildPinned(ctx, plan, "github.com/coredns/coredns", func(string, string) []string {
+		return []string{"-ldflags", linkFlags, "."}
+	})
+}
+
+// buildKwok compiles the controller of fake nodes, with the stages that it ships.
+func (b *Builder) buildKwok(ctx context.Context) (version, dir string, err error) {
+	plan := recipe{project: projectKwok, inputs: []string{"main.go", "go.mod", "go.sum"}}
+	return b.buildPinned(ctx, plan, "sigs.k8s.io/kwok", func(string, string) []string {
 		return []string{"-ldflags", linkFlags, "."}
 	})
 }

@@ -43,6 +43,27 @@ import (
 
 func main() { fmt.Println("CoreDNS-" + coremain.CoreVersion) }
 `,
+	"kwok/go.mod": `module example.org/kwok
+
+go 1.26.0
+
+require sigs.k8s.io/kwok v0.99.3
+
+replace sigs.k8s.io/kwok => ./upstream
+`,
+	"kwok/go.sum":                 "",
+	"kwok/upstream/go.mod":        "module sigs.k8s.io/kwok\n\ngo 1.26.0\n",
+	"kwok/upstream/pkg/consts.go": "package consts\n\nconst Version = \"v0.99.3\"\n",
+	"kwok/main.go": `package main
+
+import (
+	"fmt"
+
+	consts "sigs.k8s.io/kwok/pkg"
+)
+
+func main() { fmt.Println("kwok version", consts.Version, "go1.26.0") }
+`,
 }
 
 // containerdProgram prints the version like those of containerd. It does not compile with a
@@ -86,6 +107,7 @@ func TestMakeLab(t *testing.T) {
 		"ctr":                     "v2.99.1",
 		"kube-proxy":              "v1.99.1",
 		"kubelet":                 "v1.99.1",
+		"kwok":                    "v0.99.3",
 	}
 	got := map[string]string{}
 	for _, name := range listFinished(t, filepath.Join(set, "lab")) {
@@ -104,7 +126,10 @@ func TestMakeLab(t *testing.T) {
 	if versions, err := programs.CoreDNSVersions(); err != nil || !cmp.Equal(versions, []string{"v1.99.2"}) {
 		t.Errorf("the set has CoreDNS %v, %v", versions, err)
 	}
-	for _, line := range []string{"Kubernetes for nodes v1.99.1: compiled in", "containerd v2.99.1: compiled in", "CoreDNS v1.99.2: compiled in"} {
+	if versions, err := programs.KwokVersions(); err != nil || !cmp.Equal(versions, []string{"v0.99.3"}) {
+		t.Errorf("the set has kwok %v, %v", versions, err)
+	}
+	for _, line := range []string{"Kubernetes for nodes v1.99.1: compiled in", "containerd v2.99.1: compiled in", "CoreDNS v1.99.2: compiled in", "kwok v0.99.3: compiled in"} {
 		if !strings.Contains(shown.String(), line) {
 			t.Errorf("the time it took is not shown, %q:\n%s", line, shown)
 		}

@@ -87,7 +87,7 @@ func Open(dirs ...string) (*Set, error) {
 
 // Path returns the file of a program (kube-apiserver, kube-controller-manager, kube-scheduler,
 // kubectl, etcd, etcdctl, etcdutl; of a lab's nodes kubelet, kube-proxy, containerd,
-// containerd-shim-runc-v2, ctr, coredns) of one version ("v1.36.3", "v3.6.16"). A file that is
+// containerd-shim-runc-v2, ctr, coredns, and kwok) of one version ("v1.36.3", "v3.6.16"). A file that is
 // missing, cannot be run here or is of another version is an error that says which and what to do.
 func (s *Set) Path(program, version string) (string, error) {
 	entry, found := programs[program]
@@ -128,6 +128,10 @@ func (s *Set) EtcdVersions() ([]string, error) { return s.versions(projectEtcd) 
 // CoreDNSVersions returns the versions of CoreDNS that can be run here, oldest first. Having none
 // is an error.
 func (s *Set) CoreDNSVersions() ([]string, error) { return s.versions(projectCoreDNS) }
+
+// KwokVersions returns the versions of kwok that can be run here, oldest first. Having none is an
+// error.
+func (s *Set) KwokVersions() ([]string, error) { return s.versions(projectKwok) }
 
 // versions lists the complete versions of a project.
 func (s *Set) versions(project string) ([]string, error) {
