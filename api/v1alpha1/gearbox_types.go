@@ -85,7 +85,8 @@ const (
 
 // GearFactor is what one unit of a metric takes in each zone that carries it.
 //
-// +kubebuilder:validation:XValidation:rule="!quantity(self.cpu).isLessThan(quantity('0')) && !quantity(self.memory).isLessThan(quantity('0'))",message="factors must not be negative: more load never needs less"
+// +kubebuilder:validation:XValidation:rule="!quantity(self.cpu).isLessThan(quantity('0'))",message="cpu must not be negative: more load never needs less"
+// +kubebuilder:validation:XValidation:rule="!quantity(self.memory).isLessThan(quantity('0'))",message="memory must not be negative: more load never needs less"
 type GearFactor struct {
 	// Metric that is multiplied.
 	Metric LoadMetricName `json:"metric"`

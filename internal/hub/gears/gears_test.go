@@ -150,7 +150,7 @@ func TestStampede(t *testing.T) {
 		b.guest("c", "team", fmt.Sprintf("shop-%03d", (i*37)%guests), fitsNano)
 	}
 	b.look("c")
-	for _, wave := range strings.Split("3102456789", "") { // the last digit of those that are over their gear first, and so on
+	for _, wave := range strings.SplitSeq("3102456789", "") { // the last digit of those that are over their gear first, and so on
 		b.clock.SetTime(b.clock.Now().Add(2 * time.Second))
 		b.reportAll(func(o *v1alpha1.ControlPlane) {
 			if strings.HasSuffix(o.Spec.Cluster.Name, wave) {
@@ -334,11 +334,11 @@ func TestGearThatBecameAnother(t *testing.T) {
 	b.look("c")
 	b.gearbox(func(s *v1alpha1.GearboxSpec) {
 		s.Ladder[0].Size.Scheduler.CPU.Add(resource.MustParse("1m"))
-		s.Ladder[0].Tuning.MaxRequestsInFlight++
+		s.Ladder[0].Tuning.MaxRequestsInFlight--
 	})
 	b.pass(time.Second, "c")
 	o := b.orderOf("shop")
-	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 401 {
+	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 399 {
 		t.Errorf("the scheduler has %dm, the tuning %+v", got, o.Spec.Tuning)
 	}
 	b.wantGears("that is no move", "shop", "nano/nano")
