@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/gear"
@@ -150,7 +151,7 @@ func TestStampede(t *testing.T) {
 		b.guest("c", "team", fmt.Sprintf("shop-%03d", (i*37)%guests), fitsNano)
 	}
 	b.look("c")
-	for _, wave := range strings.Split("3102456789", "") { // the last digit of those that are over their gear first, and so on
+	for wave := range strings.SplitSeq("3102456789", "") { // the last digit of those that are over their gear first, and so on
 		b.clock.SetTime(b.clock.Now().Add(2 * time.Second))
 		b.reportAll(func(o *v1alpha1.ControlPlane) {
 			if strings.HasSuffix(o.Spec.Cluster.Name, wave) {
@@ -334,12 +335,35 @@ func TestGearThatBecameAnother(t *testing.T) {
 	b.look("c")
 	b.gearbox(func(s *v1alpha1.GearboxSpec) {
 		s.Ladder[0].Size.Scheduler.CPU.Add(resource.MustParse("1m"))
-		s.Ladder[0].Tuning.MaxRequestsInFlight++
+		s.Ladder[0].Tuning.MaxRequestsInFlight--
 	})
 	b.pass(time.Second, "c")
 	o := b.orderOf("shop")
-	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 401 {
+	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 399 {
 		t.Errorf("the scheduler has %dm, the tuning %+v", got, o.Spec.Tuning)
 	}
 	b.wantGears("that is no move", "shop", "nano/nano")
+}
+
+// TestTemplateThatLosesItsGears: guests keep what they have, and nothing is reported that nobody computes.
+func TestTemplateThatLosesItsGears(t *testing.T) {
+	b := newBench(t, cell("c", 100_000))
+	b.guest("c", "team", "shop", fitsSmall)
+	b.look("c")
+	b.pass(31*time.Second, "c")
+	var template v1alpha1.ClusterTemplate
+	if err := b.api.Get(t.Context(), client.ObjectKey{Name: "standard"}, &template); err != nil {
+		t.Fatal(err)
+	}
+	template.Spec.Gears = nil
+	if err := b.api.Update(t.Context(), &template); err != nil {
+		t.Fatal(err)
+	}
+	b.pass(time.Hour, "c")
+	if o := b.orderOf("shop"); o.Spec.Size.Gear != "small" {
+		t.Errorf("the guest has gear %s", o.Spec.Size.Gear)
+	}
+	if last := b.clusterOf("shop").Status.Gear; last != nil {
+		t.Errorf("reported is %+v", last)
+	}
 }

@@ -136,7 +136,10 @@ func (r *reconciler) write(ctx context.Context, p *pass) []error {
 			return nil
 		})
 	}
-	return append(failures, group.Wait())
+	if err := group.Wait(); err != nil {
+		return []error{err}
+	}
+	return failures
 }
 
 // worst joins the errors; conflicts alone stay one conflict, for they only ask for another pass.
