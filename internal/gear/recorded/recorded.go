@@ -1,7 +1,7 @@
 // Package recorded holds histories of guests' loads, and scales them up to a fleet.
 //
 // The format is one gear.Sample per line, as JSON, compressed with gzip: what 'myriad gears backtest'
-// reads, too. The embedded samples are GENERATED: they are the loads of four told guests (idle.., see
+// reads, too. The embedded samples are GENERATED: they are the loads of four told guests (see
 // Origin), not recordings of real ones, until those replace them.
 package recorded
 
