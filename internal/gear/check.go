@@ -37,7 +37,7 @@ var gearName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?$`)
 // problems that Check collects.
 type problems []string
 
-func (p *problems) add(where, format string, args ...any) {
+func (p *problems) addf(where, format string, args ...any) {
 	*p = append(*p, where+": "+fmt.Sprintf(format, args...))
 }
 
@@ -61,27 +61,27 @@ func Check(box v1alpha1.GearboxSpec) []string {
 func (p *problems) quantity(where string, q resource.Quantity, limit int64) {
 	switch {
 	case q.Sign() < 0:
-		p.add(where, "%s is negative: write 0 or more", q.String())
+		p.addf(where, "%s is negative: write 0 or more", q.String())
 	case q.CmpInt64(limit) > 0:
-		p.add(where, "%s is more than any machine has: write at most %d", q.String(), limit)
+		p.addf(where, "%s is more than any machine has: write at most %d", q.String(), limit)
 	}
 }
 
 func (p *problems) factors(factors []v1alpha1.GearFactor) {
 	if len(factors) == 0 {
-		p.add("spec.factors", "there are none, so that load would change nothing: write at least one, see 'myriad gears ladder'")
+		p.addf("spec.factors", "there are none, so that load would change nothing: write at least one, see 'myriad gears ladder'")
 	}
 	if len(factors) > maxFactors {
-		p.add("spec.factors", "%d are too many: write at most %d", len(factors), maxFactors)
+		p.addf("spec.factors", "%d are too many: write at most %d", len(factors), maxFactors)
 	}
 	seen := map[v1alpha1.LoadMetricName]bool{}
 	for i, factor := range factors {
 		where := fmt.Sprintf("spec.factors[%d] (%s)", i, factor.Metric)
 		if !slices.Contains(metrics, factor.Metric) {
-			p.add(where, "there is no such metric: write one of %s", list(metrics))
+			p.addf(where, "there is no such metric: write one of %s", list(metrics))
 		}
 		if seen[factor.Metric] {
-			p.add(where, "the metric has a factor already: write one for each")
+			p.addf(where, "the metric has a factor already: write one for each")
 		}
 		seen[factor.Metric] = true
 		p.quantity(where+".cpu", factor.CPU, maxCores)
@@ -107,11 +107,11 @@ func (p *problems) shifting(s v1alpha1.GearShifting) {
 		{"healthSeconds", written(s.HealthSeconds), 10, 86400},
 	} {
 		if n.value != nil && (*n.value < n.low || *n.value > n.high) {
-			p.add("spec.shifting."+n.field, "%d is out of range: write %d to %d", *n.value, n.low, n.high)
+			p.addf("spec.shifting."+n.field, "%d is out of range: write %d to %d", *n.value, n.low, n.high)
 		}
 	}
 	if r := rulesOf(s); r.leave >= r.enter {
-		p.add("spec.shifting", "the bands overlap: leavePercent %d must be less than enterPercent %d, or a guest between them would shift up and down for ever; write for example 60 and 80", r.leave, r.enter)
+		p.addf("spec.shifting", "the bands overlap: leavePercent %d must be less than enterPercent %d, or a guest between them would shift up and down for ever; write for example 60 and 80", r.leave, r.enter)
 	}
 }
 
@@ -127,7 +127,7 @@ func written(n int32) *int32 {
 func (p *problems) baseFits(box v1alpha1.GearboxSpec) {
 	base := DemandOf(v1alpha1.GearboxSpec{Base: box.Base}, v1alpha1.Single, nil)
 	if lacks := lacking(box.Ladder[0], base, nil, rulesOf(box.Shifting).leave); lacks != "" {
-		p.add(fmt.Sprintf("spec.ladder[0] (%s)", box.Ladder[0].Name),
+		p.addf(fmt.Sprintf("spec.ladder[0] (%s)", box.Ladder[0].Name),
 			"a guest that carries nothing could never come down to it: %s; write a larger gear or a smaller base", lacks)
 	}
 }

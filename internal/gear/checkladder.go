@@ -10,19 +10,19 @@ import (
 
 func (p *problems) ladder(ladder []v1alpha1.Gear) {
 	if len(ladder) == 0 {
-		p.add("spec.ladder", "there are no gears: write at least one, see 'myriad gears ladder'")
+		p.addf("spec.ladder", "there are no gears: write at least one, see 'myriad gears ladder'")
 	}
 	if len(ladder) > maxRungs {
-		p.add("spec.ladder", "%d gears are too many: write at most %d", len(ladder), maxRungs)
+		p.addf("spec.ladder", "%d gears are too many: write at most %d", len(ladder), maxRungs)
 	}
 	seen := map[string]int{}
 	for i, gear := range ladder {
 		where := fmt.Sprintf("spec.ladder[%d] (%s)", i, gear.Name)
 		if !gearName.MatchString(gear.Name) {
-			p.add(where, "a gear's name is 1 to 20 small letters, digits and dashes between them, for example nano")
+			p.addf(where, "a gear's name is 1 to 20 small letters, digits and dashes between them, for example nano")
 		}
 		if other, ok := seen[gear.Name]; ok {
-			p.add(where, "spec.ladder[%d] has the same name: give each gear its own", other)
+			p.addf(where, "spec.ladder[%d] has the same name: give each gear its own", other)
 		}
 		seen[gear.Name] = i
 		p.gear(where, gear)
@@ -41,31 +41,31 @@ func (p *problems) gear(where string, gear v1alpha1.Gear) {
 	}
 	tuning := gear.Tuning
 	if tuning.MaxRequestsInFlight < 1 || tuning.MaxMutatingRequestsInFlight < 1 {
-		p.add(where+".tuning", "in-flight limits of %d reads and %d writes let nothing in: write at least 1 each, for example 400 and 200",
+		p.addf(where+".tuning", "in-flight limits of %d reads and %d writes let nothing in: write at least 1 each, for example 400 and 200",
 			tuning.MaxRequestsInFlight, tuning.MaxMutatingRequestsInFlight)
 	}
 	if tuning.ControllerRequestsPerSecond < 20 {
-		p.add(where+".tuning.controllerRequestsPerSecond", "%d would stall the controllers: write at least 20 (kube-controller-manager's default)", tuning.ControllerRequestsPerSecond)
+		p.addf(where+".tuning.controllerRequestsPerSecond", "%d would stall the controllers: write at least 20 (kube-controller-manager's default)", tuning.ControllerRequestsPerSecond)
 	}
 	if memory := tuning.APIServerMemory; memory != nil {
 		p.softLimit(where+".tuning.apiServerMemory", *memory, gear.Size.APIServer)
 	}
 	if gear.Limits.Nodes < 1 {
-		p.add(where+".limits.nodes", "%d nodes are no cluster: write at least 1", gear.Limits.Nodes)
+		p.addf(where+".limits.nodes", "%d nodes are no cluster: write at least 1", gear.Limits.Nodes)
 	}
 	if database := gear.Limits.DatabaseBytes; database.Sign() <= 0 || database.CmpInt64(maxDatabase) > 0 {
-		p.add(where+".limits.databaseBytes", "%s is out of range: write more than 0 and at most 8Gi, the largest that etcd suggests", database.String())
+		p.addf(where+".limits.databaseBytes", "%s is out of range: write more than 0 and at most 8Gi, the largest that etcd suggests", database.String())
 	}
 }
 
 // softLimit of the Go runtime must lie between what is set aside for it and where the process is killed.
 func (p *problems) softLimit(where string, memory resource.Quantity, size v1alpha1.ComponentSize) {
 	if memory.Sign() <= 0 {
-		p.add(where, "%s would have the API server collect garbage for ever: write about 90 %% of its memoryLimit, or leave it out", memory.String())
+		p.addf(where, "%s would have the API server collect garbage for ever: write about 90 %% of its memoryLimit, or leave it out", memory.String())
 		return
 	}
 	if size.MemoryLimit != nil && memory.Cmp(*size.MemoryLimit) > 0 {
-		p.add(where, "%s is more than the API server's memoryLimit %s, above which it is killed: write about 90 %% of that", memory.String(), size.MemoryLimit.String())
+		p.addf(where, "%s is more than the API server's memoryLimit %s, above which it is killed: write about 90 %% of that", memory.String(), size.MemoryLimit.String())
 	}
 }
 
@@ -73,14 +73,14 @@ func (p *problems) softLimit(where string, memory resource.Quantity, size v1alph
 func (p *problems) requested(where string, q resource.Quantity, limit *resource.Quantity, most int64) {
 	p.quantity(where, q, most)
 	if q.Sign() == 0 {
-		p.add(where, "0 sets nothing aside for it: write more, for example what an idle one takes")
+		p.addf(where, "0 sets nothing aside for it: write more, for example what an idle one takes")
 	}
 	if limit == nil {
 		return
 	}
 	p.quantity(where+"Limit", *limit, most)
 	if limit.Cmp(q) < 0 {
-		p.add(where+"Limit", "%s is less than the request %s: write at least that", limit.String(), q.String())
+		p.addf(where+"Limit", "%s is less than the request %s: write at least that", limit.String(), q.String())
 	}
 }
 
@@ -106,7 +106,7 @@ func (p *problems) step(where string, lower, upper v1alpha1.Gear) {
 		{"limits.nodes", lower.Limits.Nodes, upper.Limits.Nodes},
 	} {
 		if n.high < n.low {
-			p.add(where+"."+n.field, "%d is less than the %d of the smaller gear %s: write at least that, or exchange the gears", n.high, n.low, lower.Name)
+			p.addf(where+"."+n.field, "%d is less than the %d of the smaller gear %s: write at least that, or exchange the gears", n.high, n.low, lower.Name)
 		}
 	}
 	p.growth(where, lower.Name, Capacity(lower), Capacity(upper))
@@ -115,10 +115,10 @@ func (p *problems) step(where string, lower, upper v1alpha1.Gear) {
 // growth of the capacity.
 func (p *problems) growth(where, lower string, low, high Amount) {
 	if high == low {
-		p.add(where, "it has no more CPU or memory than %s: take one of the two away, or make this one larger", lower)
+		p.addf(where, "it has no more CPU or memory than %s: take one of the two away, or make this one larger", lower)
 	}
 	if low.MilliCPU > 0 && high.MilliCPU/maxStep > low.MilliCPU || low.Memory > 0 && high.Memory/maxStep > low.Memory {
-		p.add(where, "there is a gap: it has more than %d times what %s has, which a guest that has just outgrown that would pay for; write a gear between", maxStep, lower)
+		p.addf(where, "there is a gap: it has more than %d times what %s has, which a guest that has just outgrown that would pay for; write a gear between", maxStep, lower)
 	}
 }
 
@@ -128,10 +128,10 @@ func (p *problems) atLeast(where, lower string, low, high *resource.Quantity) {
 		return
 	}
 	if low == nil {
-		p.add(where, "%s is a limit, and the smaller gear %s has none: leave it out here or write one there", high.String(), lower)
+		p.addf(where, "%s is a limit, and the smaller gear %s has none: leave it out here or write one there", high.String(), lower)
 		return
 	}
 	if high.Cmp(*low) < 0 {
-		p.add(where, "%s is less than the %s of the smaller gear %s: write at least that, or exchange the gears", high.String(), low.String(), lower)
+		p.addf(where, "%s is less than the %s of the smaller gear %s: write at least that, or exchange the gears", high.String(), low.String(), lower)
 	}
 }

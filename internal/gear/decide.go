@@ -195,7 +195,7 @@ func (q *question) usable() bool {
 // earliest of a time at which the answer may change and of the one at which the load is stale or, of a
 // time to come, is not any more.
 func (q *question) earliest(until time.Time) time.Time {
-	if q.Load == nil || q.Frozen != "" {
+	if q.Load == nil {
 		return until
 	}
 	sampled := q.Load.SampledAt.Time

@@ -23,6 +23,8 @@ const (
 	sourceAROLadder = "nodes and in-flight limits: ARO-HCP ClusterSizingConfiguration (60/120/252/360/more nodes, 150/900/1200/2400/3000 reads, 50/300/400/600/1000 writes)"
 	sourceUpstream  = "in-flight limits: upstream's defaults (400 reads, 200 writes), which are more than ARO-HCP gives below 60 nodes (150, 50)"
 	sourceLarge     = "nodes: kubernetes.io, Considerations for large clusters (5,000 nodes, 110 pods per node, 150,000 pods); in-flight limits: ARO-HCP's largest"
+	sourceIdle      = "requests: about twice an idle guest, " + sourceMeasured
+	sourceLargest   = "10,000 nodes are twice what upstream supports: our own choice; API server memory: ARO-HCP's largest, 96 GiB; in-flight limits: EKS 4XL has 6,800 seats over its API servers"
 	sourceRequests  = "; requests: demand of that many nodes with 30 pods each by the default factors, with room to spare"
 )
 
@@ -33,8 +35,7 @@ const (
 // There is no cache size to tune: since v1.19 kube-apiserver sizes its watch caches by itself, and
 // --watch-cache-sizes tells only zero from not zero.
 var rungs = []rung{
-	{"nano", request{16, 64}, request{48, 384}, request{18, 88}, request{8, 40}, 10, 1, 400, 200, 100,
-		"requests: 1.7 times an idle guest, " + sourceMeasured + "; " + sourceUpstream},
+	{"nano", request{16, 64}, request{48, 384}, request{18, 88}, request{8, 40}, 10, 1, 400, 200, 100, sourceIdle + "; " + sourceUpstream},
 	{"micro", request{22, 96}, request{76, 512}, request{22, 112}, request{10, 48}, 30, 1, 400, 200, 100, "our own choice of a step; " + sourceUpstream},
 	{"mini", request{32, 128}, request{116, 704}, request{28, 136}, request{14, 56}, 60, 2, 400, 200, 100, "nodes: ARO-HCP's smallest; " + sourceUpstream + sourceRequests},
 	{"small", request{52, 192}, request{190, 1056}, request{41, 208}, request{22, 80}, 120, 2, 900, 300, 100, sourceAROLadder + sourceRequests},
@@ -45,8 +46,7 @@ var rungs = []rung{
 	{"4xlarge", request{1600, 4096}, request{6400, 20480}, request{1360, 2816}, request{640, 1280}, 2000, 8, 3000, 1000, 200, sourceLarge + sourceRequests},
 	{"8xlarge", request{2800, 6144}, request{11600, 36864}, request{2400, 4096}, request{1200, 2048}, 3500, 8, 3000, 1000, 300, sourceLarge + sourceRequests},
 	{"16xlarge", request{4600, 8192}, request{19400, 57344}, request{4000, 5632}, request{2000, 2560}, 5000, 8, 3000, 1000, 400, sourceLarge + sourceRequests},
-	{"32xlarge", request{8000, 16384}, request{37000, 98304}, request{7400, 11264}, request{3600, 5120}, 10000, 8, 4500, 1500, 500,
-		"10,000 nodes are twice what upstream supports: our own choice; API server memory: ARO-HCP's largest, 96 GiB; seats: EKS 4XL, 6,800 over its API servers" + sourceRequests},
+	{"32xlarge", request{8000, 16384}, request{37000, 98304}, request{7400, 11264}, request{3600, 5120}, 10000, 8, 4500, 1500, 500, sourceLargest + sourceRequests},
 }
 
 // Floors of the limits: what an idle control plane needs to start (2.5 CPU seconds for etcd and

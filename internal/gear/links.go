@@ -29,14 +29,11 @@ func frozen(q *question) *answer {
 // owner moved them. It also moves a guest that is down: that is how an operator helps one whose gear is
 // too small to start.
 func outOfBounds(q *question) *answer {
-	to, reason := q.current, ReasonOutOfBounds
-	switch {
-	case q.bounds.low == q.bounds.high:
-		to, reason = q.bounds.low, ReasonPinned
-	case q.current < 0:
+	reason, to := ReasonOutOfBounds, min(max(q.current, q.bounds.low), q.bounds.high)
+	if q.bounds.low == q.bounds.high {
+		reason = ReasonPinned
+	} else if q.current < 0 {
 		return nil
-	default:
-		to = min(max(q.current, q.bounds.low), q.bounds.high)
 	}
 	if to == q.current {
 		return nil
