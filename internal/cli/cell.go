@@ -122,7 +122,7 @@ func (s *session) describeCell(ctx context.Context, name string) error {
 		}
 		d.section("Capacity", []string{"ZONE", "CPU", "MEMORY", "NODES", "PODS", "ADDRESSES", "VOLUMES"}, zones)
 		d.section("Round trips between zones", []string{"ZONES", "MEDIAN", "P99", "SOURCE"}, trips)
-		d.section("Guests", []string{"ID", "NAMESPACE", "CLUSTER", "VERSION", "AVAILABILITY", "READY", "REASON"}, guests)
+		d.section("Guests", []string{"ID", "NAMESPACE", "CLUSTER", "VERSION", "AVAILABILITY", "GEAR", "READY", "REASON"}, guests)
 		d.section("Orphans (take them over with 'myriad cell adopt "+name+" --all')", []string{"ID", "NAMESPACE", "CLUSTER", "SINCE"}, orphans)
 		return d.err
 	})
@@ -155,6 +155,7 @@ func (s *session) cellFields(cell *v1alpha1.Cell) [][2]string {
 		{"Region", spec.Region},
 		{"Zones", strings.Join(spec.Zones, ", ")},
 		{"Cordoned", strconv.FormatBool(spec.Cordoned)},
+		{"Gears frozen", strconv.FormatBool(spec.GearsFrozen)},
 		{"Reserve", reserve},
 		{"Guests", strconv.Itoa(int(status.Guests))},
 		{"Most guests", limit},
@@ -170,5 +171,5 @@ func (s *session) cellFields(cell *v1alpha1.Cell) [][2]string {
 func guestRow(plane *v1alpha1.ControlPlane) []string {
 	ready, reason := conditionColumns(plane.Status.Conditions)
 	spec := &plane.Spec
-	return []string{spec.ID, spec.Cluster.Namespace, spec.Cluster.Name, spec.Version, string(spec.Availability), ready, reason}
+	return []string{spec.ID, spec.Cluster.Namespace, spec.Cluster.Name, spec.Version, string(spec.Availability), spec.Size.Gear, ready, reason}
 }

@@ -106,12 +106,12 @@ func (s *session) showClusters(scheme *runtime.Scheme, clusters []*v1alpha1.Clus
 		objects = append(objects, cluster)
 	}
 	return s.show(scheme, objects, single, func() error {
-		t := table{columns: []string{"NAME", "REGION", "CELL", "VERSION", "AVAILABILITY", "READY", "REASON", "AGE"}}
+		t := table{columns: []string{"NAME", "REGION", "CELL", "VERSION", "AVAILABILITY", "GEAR", "READY", "REASON", "AGE"}}
 		for _, c := range clusters {
 			ready, reason := readyColumns(c)
 			t.rows = append(t.rows, []string{
 				c.Name, c.Spec.Region, c.Status.Cell, c.Status.Version, string(c.Status.Availability),
-				ready, reason, s.age(c.CreationTimestamp),
+				sizeGear(c), ready, reason, s.age(c.CreationTimestamp),
 			})
 		}
 		if namespaces {
@@ -122,6 +122,14 @@ func (s *session) showClusters(scheme *runtime.Scheme, clusters []*v1alpha1.Clus
 		}
 		return t.write(s.out, "")
 	})
+}
+
+// sizeGear is the gear whose size a cluster has; empty where gears are not computed.
+func sizeGear(cluster *v1alpha1.Cluster) string {
+	if cluster.Status.Gear == nil {
+		return ""
+	}
+	return cluster.Status.Gear.Size
 }
 
 // readyColumns sums a cluster up in two words: the Ready condition, and why. A cluster that has no

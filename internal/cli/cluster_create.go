@@ -23,6 +23,7 @@ type clusterOrder struct {
 	region, template, version string
 	availability              string
 	podCIDR, serviceCIDR      string
+	gears                     v1alpha1.GearBounds
 	wait                      bool
 }
 
@@ -50,6 +51,7 @@ The same is done by 'kubectl apply' of a Cluster in the hub; 'myriad cluster get
 	flags.StringVar(&order.availability, "availability", "", "single: one replica in one zone; zonal: one in each of three zones (default: the template's)")
 	flags.StringVar(&order.podCIDR, "pod-cidr", "", "addresses of the pods, such as 10.244.0.0/16 (default: the template's)")
 	flags.StringVar(&order.serviceCIDR, "service-cidr", "", "addresses of the Services, such as 10.96.0.0/16 (default: the template's)")
+	s.gearFlags(command, &order.gears)
 	flags.BoolVar(&order.wait, "wait", false, "wait until it is ready")
 	s.completeFlag(command, "region", regionNames)
 	s.completeFlag(command, "template", templateNames)
@@ -122,9 +124,10 @@ func (s *session) resolveOrder(ctx context.Context, hub client.Client, order clu
 	for _, template := range templates.Items {
 		if template.Name == order.template {
 			cluster.Spec.Network = network(order, template.Spec.Network)
+			cluster.Spec.Gears, err = checkBounds(ctx, hub, order.gears, &template)
 		}
 	}
-	return cluster, nil
+	return cluster, err
 }
 
 func checkRegion(ctx context.Context, hub client.Client, region string) error {

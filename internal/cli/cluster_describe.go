@@ -89,12 +89,14 @@ func (s *session) clusterFields(cluster *v1alpha1.Cluster, plane *v1alpha1.Contr
 		{"Region", spec.Region},
 		{"Cell", status.Cell},
 	}
+	if gear := gearLine(cluster, plane); gear != "" {
+		fields = append(fields, [2]string{"Gear", gear})
+	}
 	network := spec.Network
 	if plane != nil {
 		network = &plane.Spec.Network
 		fields = append(fields,
 			[2]string{"Zones", strings.Join(plane.Spec.Zones, ", ")},
-			[2]string{"Gear", plane.Spec.Size.Gear},
 			[2]string{"Etcd version", plane.Spec.EtcdVersion},
 			[2]string{"Epoch", strconv.FormatInt(plane.Spec.Epoch, 10)},
 			[2]string{"Render revision", strconv.FormatInt(plane.Spec.RenderRevision, 10)})

@@ -29,6 +29,7 @@ var commands = []func(*session) *cobra.Command{
 	newKubectl,
 	newCell,
 	newZone,
+	newGears,
 	newVersion,
 	newHub,
 	newAgent,

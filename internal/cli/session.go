@@ -116,6 +116,9 @@ func dialHub(config *rest.Config) (client.Client, error) {
 	for _, kind := range []string{"Region", "Cell", "Release", "ClusterTemplate"} {
 		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
+	// The plural of Gearbox is none that the mapper guesses.
+	resource := v1alpha1.GroupVersion.WithResource
+	mapper.AddSpecific(v1alpha1.GroupVersion.WithKind("Gearbox"), resource("gearboxes"), resource("gearbox"), meta.RESTScopeRoot)
 	for _, kind := range []string{"Cluster", "ControlPlane", "ClusterCredential"} {
 		mapper.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeNamespace)
 	}
