@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/gear"
 	"github.com/myriad-fleet/myriad/internal/hub/gearbox"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
@@ -72,7 +73,8 @@ func (r *reconciler) inhabitants(ctx context.Context, cell string) ([]v1alpha1.C
 }
 
 // match orders to their Clusters, and leave out what is not to be shifted, or whose template is gone: nobody
-// knows what it would allow.
+// knows what it would allow. Guests of render revisions from before there were gears keep what they have until
+// a rollout moves them: new code alone changes nothing that runs.
 func (p *pass) match(orders []v1alpha1.ControlPlane, clusters []v1alpha1.Cluster) []*guest {
 	byName := map[types.NamespacedName]*v1alpha1.Cluster{}
 	for i := range clusters {
@@ -82,7 +84,7 @@ func (p *pass) match(orders []v1alpha1.ControlPlane, clusters []v1alpha1.Cluster
 	for i := range orders {
 		o := &orders[i]
 		cluster := byName[types.NamespacedName{Namespace: o.Spec.Cluster.Namespace, Name: o.Spec.Cluster.Name}]
-		if cluster == nil || p.templates[cluster.Spec.Template] == nil || !isLive(o) || !cluster.DeletionTimestamp.IsZero() || cluster.Labels[v1alpha1.LabelID] != o.Name {
+		if cluster == nil || p.templates[cluster.Spec.Template] == nil || !isLive(o) || o.Spec.RenderRevision < controlplane.TuningRevision || !cluster.DeletionTimestamp.IsZero() || cluster.Labels[v1alpha1.LabelID] != o.Name {
 			continue
 		}
 		guests = append(guests, p.newGuest(o, cluster))
