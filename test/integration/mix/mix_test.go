@@ -13,6 +13,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -240,6 +241,7 @@ func TestMixAgainstAPIServer(t *testing.T) {
 	expect(t, seed, &corev1.PodList{}, 20) // 4, 10 on nodes, and 6 of Deployments
 	expect(t, seed, &apiextensionsv1.CustomResourceDefinitionList{}, 2)
 	nodesAreReady(t)
+	leasesAreRenewed(t)
 	started.Next()
 	select {
 	case <-started.Done():
@@ -275,6 +277,30 @@ func nodesAreReady(t *testing.T) {
 			if len(node.Spec.Taints) != 1 || node.Status.Conditions[0].Status != corev1.ConditionTrue {
 				return fmt.Errorf("node %s: taints %v, conditions %v", node.Name, node.Spec.Taints, node.Status.Conditions)
 			}
+		}
+		return nil
+	})
+}
+
+// leasesAreRenewed of all nodes: kube-controller-manager would give them up after 50 s.
+func leasesAreRenewed(t *testing.T) {
+	t.Helper()
+	eventually(t, "Leases of nodes are renewed, and none is stale", func() error {
+		var leases coordinationv1.LeaseList
+		if err := guest.api.List(t.Context(), &leases, client.InNamespace(plan.NodeLeaseNamespace)); err != nil {
+			return err
+		}
+		renewed := 0
+		for _, lease := range leases.Items {
+			if time.Since(lease.Spec.RenewTime.Time) > 2*plan.RenewEvery {
+				return fmt.Errorf("that of %s was renewed at %s", lease.Name, lease.Spec.RenewTime)
+			}
+			if lease.Spec.RenewTime.After(lease.Spec.AcquireTime.Time) {
+				renewed++
+			}
+		}
+		if renewed == 0 {
+			return fmt.Errorf("none of %d was renewed since it was made", len(leases.Items))
 		}
 		return nil
 	})

@@ -18,8 +18,8 @@ const shown = 20
 type recorder struct {
 	mu      sync.Mutex
 	verbs   map[Verb]*tally
-	report  Report // its counters and lists
-	started time.Time
+	report  Report    // its counters and lists
+	started time.Time // the first phase
 }
 
 // tally of one verb.
@@ -28,9 +28,9 @@ type tally struct {
 	latencies histogram
 }
 
-func newRecorder(now time.Time) *recorder {
+func newRecorder() *recorder {
 	return &recorder{
-		started: now, verbs: map[Verb]*tally{},
+		verbs:  map[Verb]*tally{},
 		report: Report{Made: map[plan.Kind]int{}, Deleted: map[plan.Kind]int{}},
 	}
 }
@@ -107,6 +107,9 @@ func (r *recorder) events(count int) {
 func (r *recorder) phase(name string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.report.Phases) == 0 {
+		r.started = now // of the first phase
+	}
 	at := now.Sub(r.started).Seconds()
 	if n := len(r.report.Phases); n > 0 {
 		last := &r.report.Phases[n-1]

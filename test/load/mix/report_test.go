@@ -42,7 +42,7 @@ func TestQuantiles(t *testing.T) {
 
 func TestRecord(t *testing.T) {
 	start := time.Unix(100, 0)
-	r := newRecorder(start)
+	r := newRecorder()
 	r.phase("up", start)
 	create := request{verb: verbCreate, path: "/api/v1/nodes", expected: []int{404, 409}}
 	for _, answered := range []struct {

@@ -29,7 +29,7 @@ type Options struct {
 	// Seed of everything random, and of the names of all objects: two runs on one guest need different ones.
 	// A run starts by removing what an earlier one of the same seed left.
 	Seed uint64
-	// Length of every phase instead of the mix's own, with ramps in proportion; 0: the mix's own.
+	// Length of every phase instead of the mix's own; 0: the mix's own. See plan.Mix.Stretch.
 	Length time.Duration
 	// Hold every phase until Next is called, for its duration at most, and not only those that the mix holds.
 	Hold bool
@@ -76,14 +76,14 @@ func Start(ctx context.Context, config *rest.Config, options Options) (*Run, err
 		options: options, scope: plan.Scope{Seed: options.Seed}, started: time.Now(), cpu: processorTime(), done: make(chan struct{}),
 		planner: plan.NewPlanner(options.Mix, options.Seed, options.Kwok == ""),
 	}
-	r.record = newRecorder(r.started)
+	r.record = newRecorder()
 	limit := rate.Limit(options.Mix.Rate())
 	limiter := rate.NewLimiter(limit, burst)
 	connect := func(record *recorder) (*client, error) {
 		return newClient(config, append(loopback, options.Allow...), limiter, record)
 	}
 	var err error
-	if r.sweeper, err = connect(newRecorder(r.started)); err != nil { // cleaning up is not reported
+	if r.sweeper, err = connect(newRecorder()); err != nil { // cleaning up is not reported
 		return nil, err
 	}
 	if err := r.prepare(ctx); err != nil {
@@ -159,7 +159,7 @@ func (r *Run) drive(ctx context.Context) (late time.Duration, err error) {
 		timer.Reset(time.Until(due))
 		select {
 		case <-ctx.Done():
-			return time.Since(due), fmt.Errorf("the run was ended in phase %s: %w", phase.Name, ctx.Err())
+			return max(0, time.Since(due)), fmt.Errorf("the run was ended in phase %s: %w", phase.Name, ctx.Err())
 		case <-timer.C:
 		}
 		for _, operation := range r.planner.Tick() {
@@ -169,7 +169,7 @@ func (r *Run) drive(ctx context.Context) (late time.Duration, err error) {
 			continue
 		}
 		if !r.planner.Advance() {
-			return time.Since(due), nil
+			return max(0, time.Since(due)), nil
 		}
 		phase, _ = r.planner.Phase()
 		r.enter(phase.Name)

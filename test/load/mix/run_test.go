@@ -47,7 +47,7 @@ func (s *server) requests() []string {
 // worker that talks to the server.
 func (s *server) worker(t *testing.T) *worker {
 	t.Helper()
-	record := newRecorder(time.Now())
+	record := newRecorder()
 	c, err := newClient(&rest.Config{Host: s.URL}, loopback, rate.NewLimiter(rate.Inf, 1), record)
 	if err != nil {
 		t.Fatal(err)

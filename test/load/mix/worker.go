@@ -43,12 +43,9 @@ func (w *worker) do(ctx context.Context, operation plan.Operation) {
 	case plan.ListAll:
 		w.read(ctx, request{verb: verbListAll, path: collection})
 	case plan.Update:
-		w.write(ctx, request{verb: verbUpdate, method: http.MethodPut, path: w.scope.Path(object), body: w.scope.Render(operation)})
-	case plan.Patch:
-		w.write(ctx, request{verb: verbPatch, method: http.MethodPatch, path: w.scope.Path(object), content: patch, body: w.scope.Render(operation)})
-	case plan.Renew:
-		body := w.scope.Renewal(time.Now().UTC().Format(metav1.RFC3339Micro))
-		w.write(ctx, request{verb: verbPatch, method: http.MethodPatch, path: w.scope.Path(object), content: patch, body: body})
+		w.write(ctx, request{verb: verbUpdate, method: http.MethodPut, path: w.scope.Path(object), body: w.render(operation)})
+	case plan.Patch, plan.Renew:
+		w.write(ctx, request{verb: verbPatch, method: http.MethodPatch, path: w.scope.Path(object), content: patch, body: w.render(operation)})
 	case plan.ListLoop:
 		w.read(ctx, request{verb: verbListAll, path: plan.Everything()[object.Index]})
 	case plan.Contest:
@@ -60,6 +57,11 @@ func (w *worker) do(ctx context.Context, operation plan.Operation) {
 	default:
 		panic("the planner plans what no worker can do: " + string(operation.Action))
 	}
+}
+
+// render what an operation writes now.
+func (w *worker) render(operation plan.Operation) []byte {
+	return w.scope.Render(operation, time.Now().UTC().Format(metav1.RFC3339Micro))
 }
 
 // read something; it is no failure when it is gone.
@@ -95,7 +97,7 @@ func (w *worker) insist(ctx context.Context, r request) answer {
 func (w *worker) create(ctx context.Context, operation plan.Operation) {
 	object := operation.Object
 	result := w.insist(ctx, request{
-		verb: verbCreate, method: http.MethodPost, path: w.scope.Collection(object.Population), body: w.scope.Render(operation),
+		verb: verbCreate, method: http.MethodPost, path: w.scope.Collection(object.Population), body: w.render(operation),
 	})
 	if result.status == http.StatusCreated {
 		w.record.object(object.Kind, true)

@@ -43,6 +43,9 @@ const (
 	// spare is the part of the rate that is left to make and delete objects. The rest is for a CRD's way
 	// to being served, for what has to be tried again, and for ramps that end late in their phase.
 	spare = 0.8
+	// atOnce is how many requests may be due when a phase begins, if everything is due together: the costs of
+	// all actions, and one renewal, are 16; and once more while a ramp begins.
+	atOnce = 32
 	// defaultRate is that of the project's budgets for load.
 	defaultRate = 60
 )
@@ -162,21 +165,29 @@ func (c *checker) amount(where string, kind Kind, amount Amount, most int) {
 
 // pace refuses a phase whose requests do not fit the rate of the mix, or the phase's time.
 func (c *checker) pace(where string, rate float64, before, phase Phase) {
-	steady := 0.0
-	for _, r := range phase.actions() {
-		steady += r.rate * r.costs
-	}
+	steady := phase.requests()
 	// While nodes go, those of the phase before renew their Leases still.
 	steady += float64(max(before.Target.Nodes, phase.Target.Nodes)) / RenewEvery.Seconds()
 	if steady > rate {
 		c.failf(where, "its rates sum up to %.1f requests/s, renewals of node Leases and second requests included: write less, or a maxRate of more than %g", steady, rate)
 		return
 	}
+	// In the ramp the rates of the phase before go on in part.
+	lost := max(0, before.requests()-phase.requests()) * phase.Ramp.Seconds() / 2
 	changes := float64(changes(before, phase))
-	room := spare * (rate - steady) * phase.Duration.Seconds()
+	room := max(0, spare*((rate-steady)*phase.Duration.Seconds()-lost)-atOnce)
 	if changes > room {
 		c.failf(where, "%g objects and watches to make and delete do not fit: beside its rates there is room for %.0f requests in %s; write a longer duration, less, or a higher maxRate", changes, room, phase.Duration.Duration)
 	}
+}
+
+// requests a second that a phase's rates take.
+func (p Phase) requests() float64 {
+	sum := 0.0
+	for _, action := range p.actions() {
+		sum += action.rate * action.costs
+	}
+	return sum
 }
 
 // changes is the number of objects to make and delete, and of watches to open, between two phases.

@@ -3,7 +3,6 @@ package plan
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -110,14 +109,22 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestStretch(t *testing.T) {
-	mix := small().Stretch(time.Minute, true)
-	for _, phase := range mix.Phases {
-		if phase.Duration.Duration != time.Minute || !phase.Hold {
-			t.Errorf("phase %s takes %s and hold is %t", phase.Name, phase.Duration.Duration, phase.Hold)
+	for _, c := range []struct {
+		reason       string
+		length, ramp float64
+	}{
+		{"ramps stay as they are in longer phases", 60, 3},
+		{"half of 6 seconds leaves half the ramp of 3", 3, 1.5},
+	} {
+		mix := small().Stretch(seconds(c.length).Duration, true)
+		for _, phase := range mix.Phases {
+			if phase.Duration != seconds(c.length) || !phase.Hold {
+				t.Errorf("%s: phase %s takes %s and hold is %t", c.reason, phase.Name, phase.Duration.Duration, phase.Hold)
+			}
 		}
-	}
-	if got := mix.Phases[0].Ramp.Duration; got != 30*time.Second {
-		t.Errorf("the ramp of half the phase takes %s", got)
+		if got := mix.Phases[0].Ramp; got != seconds(c.ramp) {
+			t.Errorf("%s: the ramp takes %s", c.reason, got.Duration)
+		}
 	}
 	if diff := cmp.Diff(small(), small().Stretch(0, false)); diff != "" {
 		t.Errorf("stretching by nothing changed the mix:\n%s", diff)

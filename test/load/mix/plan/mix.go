@@ -114,14 +114,15 @@ func (m Mix) Duration() time.Duration {
 	return sum
 }
 
-// Stretch is the mix with phases of one length, their ramps in proportion; 0 changes nothing. Hold
-// holds every phase.
+// Stretch is the mix with phases of one length; 0 changes nothing. Ramps stay as they are in a longer
+// phase, and get shorter in proportion in a shorter one. Hold holds every phase.
 func (m Mix) Stretch(length time.Duration, hold bool) Mix {
 	phases := make([]Phase, len(m.Phases))
 	for i, phase := range m.Phases {
-		if length > 0 && phase.Duration.Duration > 0 {
-			share := float64(phase.Ramp.Duration) / float64(phase.Duration.Duration)
-			phase.Ramp.Duration = time.Duration(share * float64(length))
+		if length > 0 {
+			if before := phase.Duration.Duration; length < before {
+				phase.Ramp.Duration = time.Duration(float64(phase.Ramp.Duration) * float64(length) / float64(before))
+			}
 			phase.Duration.Duration = length
 		}
 		phase.Hold = phase.Hold || hold

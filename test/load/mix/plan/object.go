@@ -10,11 +10,14 @@ import (
 type fields = map[string]any
 
 // Render is what an operation sends: the object of a Create, Update or Flood, the merge patch of a
-// Patch. Other actions send nothing, or what only the moment can tell.
-func (s Scope) Render(operation Operation) []byte {
+// Patch or Renew. Now, in RFC 3339 with microseconds, is when Leases are taken and renewed. Other actions
+// send nothing, or what only an answer of the API server can tell.
+func (s Scope) Render(operation Operation, now string) []byte {
 	switch operation.Action {
 	case Create, Update:
-		return encode(s.object(operation))
+		return encode(s.object(operation, now))
+	case Renew:
+		return encode(fields{"spec": fields{"renewTime": now}})
 	case Flood:
 		return encode(s.event(fmt.Sprintf("%s-flood-%d", s.Name(), operation.Object.Index), operation))
 	case Patch:
@@ -40,11 +43,6 @@ func (s Scope) Contested(operation Operation, resourceVersion string) (path stri
 	return s.Collection(Population{Kind: ConfigMaps}) + "/" + s.Name() + "-contested", body
 }
 
-// Renewal is the merge patch that renews a fake node's Lease at a time in RFC 3339 with microseconds.
-func (s Scope) Renewal(now string) []byte {
-	return encode(fields{"spec": fields{"renewTime": now}})
-}
-
 // number tells the contents of operations apart.
 func number(operation Operation) string {
 	return fmt.Sprintf("%d-%d", operation.Phase, operation.Number)
@@ -68,7 +66,7 @@ func (s Scope) content(bytes int) string {
 	return text.String()[:bytes]
 }
 
-func (s Scope) object(operation Operation) fields {
+func (s Scope) object(operation Operation, now string) fields {
 	object, name := operation.Object, s.ObjectName(operation.Object)
 	switch object.Kind {
 	case Nodes:
@@ -76,7 +74,7 @@ func (s Scope) object(operation Operation) fields {
 	case NodeLeases:
 		return fields{
 			"metadata": s.metadata(name, 0),
-			"spec":     fields{"holderIdentity": name, "leaseDurationSeconds": 40},
+			"spec":     fields{"holderIdentity": name, "leaseDurationSeconds": 40, "acquireTime": now, "renewTime": now},
 		}
 	case CRDs:
 		return s.definition(object.Index, name)

@@ -13,6 +13,9 @@ import (
 	"sigs.k8s.io/json"
 )
 
+// now is when Leases are renewed in these tests.
+const now = "2026-11-27T12:00:00.000000Z"
+
 // types of the objects of each kind.
 var types = map[Kind]client.Object{
 	Nodes: &corev1.Node{}, NodeLeases: &coordinationv1.Lease{}, CRDs: &apiextensionsv1.CustomResourceDefinition{},
@@ -26,7 +29,7 @@ func TestObjects(t *testing.T) {
 	paths := map[string]Kind{}
 	for kind, object := range types {
 		operation := Operation{Action: Create, Object: Object{Population{Kind: kind}, 3}, Bytes: 3000, Replicas: 2}
-		encoded := scope.Render(operation)
+		encoded := scope.Render(operation, now)
 		strict, err := json.UnmarshalStrict(encoded, object)
 		if err != nil || len(strict) > 0 {
 			t.Errorf("%s is not of its type: %v %v", kind, strict, err)
@@ -55,12 +58,12 @@ func TestObjects(t *testing.T) {
 
 func TestRender(t *testing.T) {
 	scope := Scope{Seed: 1}
-	first := scope.Render(Operation{Action: Patch, Object: Object{Population{Kind: Pods}, 0}, Phase: 1, Number: 2})
-	second := scope.Render(Operation{Action: Patch, Object: Object{Population{Kind: Pods}, 0}, Phase: 1, Number: 3})
+	first := scope.Render(Operation{Action: Patch, Object: Object{Population{Kind: Pods}, 0}, Phase: 1, Number: 2}, now)
+	second := scope.Render(Operation{Action: Patch, Object: Object{Population{Kind: Pods}, 0}, Phase: 1, Number: 3}, now)
 	if string(first) == string(second) {
 		t.Errorf("two patches are the same, the second changes nothing: %s", first)
 	}
-	if got := scope.Render(Operation{Action: Get}); got != nil {
+	if got := scope.Render(Operation{Action: Get}, now); got != nil {
 		t.Errorf("a read sends %s", got)
 	}
 	if a, b := scope.content(5000), (Scope{Seed: 2}).content(5000); a == b || len(a) != 5000 {
