@@ -106,12 +106,10 @@ func (h *History) ratesOf(name string, now *APIServer) (rates, bool) {
 	return r, true
 }
 
-// restarted tells whether counters are those of another process than before. Then what they say was all
-// counted since, as Prometheus' rate() holds it too: what the process before counted last is lost.
+// restarted tells whether counters are those of another process than before: one fell. Then what they say
+// was all counted since, as Prometheus' rate() holds it too: what the process before counted last is lost.
+// (process_start_time_seconds would tell as well, at the cost of fetching twice as much of each page.)
 func restarted(was, is Counters) bool {
-	if was.Started != 0 && is.Started != 0 && was.Started != is.Started {
-		return true
-	}
 	if is.Gets < was.Gets || is.Lists < was.Lists || is.Writes < was.Writes || is.Bindings < was.Bindings {
 		return true
 	}

@@ -103,10 +103,9 @@ func TestRecorded(t *testing.T) {
 }
 
 // text is a page of an API server with what a case sets; an empty one is left out.
-func text(start, requests, objects, watches, executing, queued string) string {
+func text(requests, objects, watches, executing, queued string) string {
 	var out strings.Builder
 	for format, value := range map[string]string{
-		"process_start_time_seconds %s\n": start,
 		"apiserver_request_total{verb=\"POST\",group=\"\",resource=\"pods\",subresource=\"\",code=\"201\"} %s\n": requests,
 		"apiserver_resource_objects{group=\"\",resource=\"nodes\"} %s\n":                                         objects,
 		"apiserver_longrunning_requests{verb=\"WATCH\"} %s\n":                                                    watches,
@@ -122,8 +121,8 @@ func text(start, requests, objects, watches, executing, queued string) string {
 
 // TestMerge: three API servers of a guest, 10 s after the sample before.
 func TestMerge(t *testing.T) {
-	usual := text("1", "100", "7", "10", "3", "2")
-	grown := text("1", "150", "7", "10", "3", "2")
+	usual := text("100", "7", "10", "3", "2")
+	grown := text("150", "7", "10", "3", "2")
 	for _, c := range []struct {
 		reason        string
 		before, after []string // pages of the API servers: "dead" for one that cannot be read
@@ -147,27 +146,23 @@ func TestMerge(t *testing.T) {
 			want: map[v1alpha1.LoadMetricName]string{"watches": "30", "writesPerSecond": "missing", "scheduledPodsPerSecond": "missing"},
 		}, {
 			reason: "a process that has started anew counts from zero",
-			before: []string{usual}, after: []string{text("5", "120", "7", "10", "3", "2")},
-			want: map[v1alpha1.LoadMetricName]string{"writesPerSecond": "12"},
-		}, {
-			reason: "so does one whose start is not known and whose counter fell",
-			before: []string{text("", "100", "7", "10", "3", "2")}, after: []string{text("", "40", "7", "10", "3", "2")},
+			before: []string{text("100", "7", "10", "3", "2")}, after: []string{text("40", "7", "10", "3", "2")},
 			want: map[v1alpha1.LoadMetricName]string{"writesPerSecond": "4"},
 		}, {
 			reason: "objects that failed to be counted are not known; another API server may know",
-			before: []string{usual, usual}, after: []string{text("1", "150", "-1", "10", "3", "2"), grown},
+			before: []string{usual, usual}, after: []string{text("150", "-1", "10", "3", "2"), grown},
 			want: map[v1alpha1.LoadMetricName]string{"nodes": "7", "objects": "7"},
 		}, {
 			reason: "and if none does, it is missing",
-			before: []string{usual}, after: []string{text("1", "150", "-1", "10", "3", "2")},
+			before: []string{usual}, after: []string{text("150", "-1", "10", "3", "2")},
 			want: map[v1alpha1.LoadMetricName]string{"nodes": "missing", "objects": "missing", "customResources": "0"},
 		}, {
 			reason: "no values at all can be no load",
-			before: []string{usual}, after: []string{text("1", "NaN", "+Inf", "-5", "1e300", "NaN")},
+			before: []string{usual}, after: []string{text("NaN", "+Inf", "-5", "1e300", "NaN")},
 			want: map[v1alpha1.LoadMetricName]string{"nodes": "missing", "watches": "missing", "executingSeats": "missing", "queuedSeats": "missing", "writesPerSecond": "missing"},
 		}, {
 			reason: "families that a page lacks are missing; a queue that never was is empty where seats are known",
-			before: []string{usual}, after: []string{text("1", "", "", "", "1", "")},
+			before: []string{usual}, after: []string{text("", "", "", "1", "")},
 			want: map[v1alpha1.LoadMetricName]string{"nodes": "missing", "pods": "missing", "objects": "missing", "customResources": "missing", "watches": "missing", "executingSeats": "0", "queuedSeats": "0", "writesPerSecond": "missing"},
 		}, {
 			reason: "without API servers nothing is known",
@@ -205,7 +200,7 @@ func TestTimes(t *testing.T) {
 		var last v1alpha1.Load
 		for i, count := range []string{"100", "150"} {
 			at := noon.Add(time.Duration(i) * after)
-			last = history.Take(load.Sample{At: at, APIServers: map[string]*load.APIServer{"a": server(t, strings.NewReader(text("1", count, "7", "1", "1", "1")), at)}})
+			last = history.Take(load.Sample{At: at, APIServers: map[string]*load.APIServer{"a": server(t, strings.NewReader(text(count, "7", "1", "1", "1")), at)}})
 		}
 		if got := flat(&last)["writesPerSecond"]; got != want {
 			t.Errorf("after %s: %s, want %s", after, got, want)
@@ -256,7 +251,7 @@ func TestAlwaysWhole(t *testing.T) {
 			s := load.Sample{At: at, APIServers: map[string]*load.APIServer{}}
 			for name := range rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), rapid.Bool(), 0, 3).Draw(r, "servers") {
 				draw := func(what string) string { return value.Draw(r, what) }
-				s.APIServers[name] = server(t, strings.NewReader(text(draw("start"), draw("requests"), draw("objects"), draw("watches"), draw("executing"), draw("queued"))), at)
+				s.APIServers[name] = server(t, strings.NewReader(text(draw("requests"), draw("objects"), draw("watches"), draw("executing"), draw("queued"))), at)
 			}
 			got := history.Take(s)
 			if len(got.Metrics)+len(got.Missing) != len(load.Names()) || len(flat(&got)) != len(load.Names()) {

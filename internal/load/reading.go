@@ -1,7 +1,7 @@
 // Package load turns what a guest's API servers and etcd members tell of themselves into the guest's
 // load. What is not known is missing, never zero.
 //
-// What counts as not known: an instance that runs and whose page could not be read to its end; a family
+// What counts as not known: an instance that runs and whose page could not be read as far as it matters; a family
 // of gauges that a page lacks; a value that is NaN, infinite, negative or beyond 10^15; a rate without
 // an earlier reading of the same instance. What counts as zero: an instance that does not run, which
 // carries nothing; and a series that a page lacks although it has others of the same family, because
@@ -22,9 +22,6 @@ import (
 // The families that are read, as kube-apiserver v1.36 and etcd v3.6 name them. Test/integration/load
 // compares them with real ones.
 const (
-	// processStart is the time at which the process started, in seconds since 1970: of another process,
-	// counters begin anew.
-	processStart = "process_start_time_seconds"
 	// requests counts requests by verb, group, resource and more. It counts a request when it is over, a
 	// WATCH too.
 	requests = "apiserver_request_total"
@@ -56,7 +53,7 @@ const (
 
 // APIServerFamilies are those that ReadAPIServer needs, EtcdFamilies those of ReadEtcd.
 var (
-	APIServerFamilies = []string{requests, objects, longRunning, executing, queued, processStart}
+	APIServerFamilies = []string{requests, objects, longRunning, executing, queued}
 	EtcdFamilies      = []string{database, databaseInUse}
 )
 
@@ -98,8 +95,6 @@ type count struct {
 
 // Counters of one process. They only grow, until another process starts with zero.
 type Counters struct {
-	// Started is the time at which the process started in seconds since 1970; 0: not known.
-	Started float64
 	// Known is false where the page has no counters of requests: an API server that has answered its
 	// first has some, so that a page without is none of an API server that can be understood.
 	Known bool
@@ -110,8 +105,8 @@ type Counters struct {
 	Gets, Lists, Writes, Bindings float64
 }
 
-// ReadAPIServer reads a page of kube-apiserver. An error means that the page could not be read whole:
-// nothing of it is to be relied on.
+// ReadAPIServer reads a page of kube-apiserver as far as it matters. An error means that it could not be
+// read so far: nothing of it is to be relied on.
 func ReadAPIServer(from io.Reader) (*APIServer, error) {
 	a := &APIServer{Counters: Counters{Known: true, Verbs: map[string]float64{}}}
 	if err := page.Scan(from, APIServerFamilies, a.take); err != nil {
@@ -136,10 +131,6 @@ func (a *APIServer) take(s *page.Sample) error {
 		a.executing.add(s)
 	case queued:
 		a.queued.add(s)
-	case processStart:
-		if s.Sane() {
-			a.Counters.Started = s.Value
-		}
 	}
 	return nil
 }
@@ -200,7 +191,8 @@ func (c *Counters) takeWrite(s *page.Sample) {
 // Etcd is what one member says of its database in bytes.
 type Etcd struct{ database, inUse gauge }
 
-// ReadEtcd reads a page of an etcd member. An error means that the page could not be read whole.
+// ReadEtcd reads a page of an etcd member as far as it matters. An error means that it could not be read so
+// far.
 func ReadEtcd(from io.Reader) (*Etcd, error) {
 	e := &Etcd{}
 	err := page.Scan(from, EtcdFamilies, func(s *page.Sample) error {

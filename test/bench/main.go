@@ -46,6 +46,7 @@ var benchmarks = []struct {
 	{"burst", benchBurst},
 	{"memory", benchMemory},
 	{"agents", benchAgents},
+	{"agent-load", benchAgentLoad},
 	{"lab-create", benchLabCreate},
 	{"lab-burst", benchLabBurst},
 	{"lab-ready-lag", benchLabReadyLag},
@@ -78,7 +79,11 @@ type bench struct {
 
 func main() {
 	var o options
-	names := flag.String("run", "create,burst,memory,agents", "benchmarks to run, separated by commas")
+	if len(os.Args) == 3 && roles[os.Args[1]] != nil {
+		runRole(os.Args[1], os.Args[2])
+		return
+	}
+	names := flag.String("run", "create,burst,memory,agents,agent-load", "benchmarks to run, separated by commas")
 	flag.StringVar(&o.out, "out", "out/bench", "directory that <name>.json is written to")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a budget is not met")
 	flag.IntVar(&o.runs, "runs", 5, "runs of the benchmarks create, lab-create, lab-ready-lag and lab-delete")
@@ -95,6 +100,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	case missed > 0 && o.strict:
+		os.Exit(1)
+	}
+}
+
+// runRole is what other processes of a benchmark do.
+func runRole(name, dir string) {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := roles[name](ctx, dir)
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", name+":", err)
 		os.Exit(1)
 	}
 }
@@ -164,8 +180,11 @@ func needLab(names []string) (bool, error) {
 	return count > 0, nil
 }
 
-// newBench brings a fleet up. The bench that it returns must be closed, even with an error.
+// newBench brings a fleet up, if one is needed. The bench that it returns must be closed, even with an error.
 func newBench(ctx context.Context, o options) (*bench, error) {
+	if slices.Equal(o.names, []string{"agent-load"}) {
+		return &bench{options: o}, nil
+	}
 	f, err := fleet.New()
 	if err != nil {
 		return nil, err
@@ -222,6 +241,9 @@ func newest(versions []string, err error) (string, error) {
 
 // close ends the fleet, interrupted or not.
 func (b *bench) close() error {
+	if b.fleet == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), upDeadline)
 	defer cancel()
 	err := b.fleet.Remove(ctx)

@@ -14,7 +14,9 @@ import (
 // lifetime of a certificate, which is kept in memory and made anew at half of it.
 const lifetime = time.Hour
 
-// access to the pages of one guest.
+// access to the pages of one guest. An API server lets the certificate read metrics and nothing else;
+// etcd, which has no users of its own here, would let it do anything. It is made by who holds the
+// authority anyway, and never leaves the process.
 type access struct {
 	apiServers, members *http.Client
 	until               time.Time

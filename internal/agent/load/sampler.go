@@ -23,6 +23,9 @@ const (
 	// (v1alpha1.GearShifting), which needs two samples at least; each costs the agent some milliseconds
 	// (docs/benchmarks.md, agent-load).
 	period = 15 * time.Second
+	// calm is how many samples in a row must not have mattered for every other one to be left out: two
+	// minutes. The next one that matters has the guest looked at each period again.
+	calm = 8
 	// turns that a period is divided into: guests are spread over it, so that neither the agent nor the
 	// cell is busy with all at once.
 	turns = 15
@@ -102,13 +105,15 @@ func New(options Options) *Sampler {
 // guest is what is remembered of one guest.
 type guest struct {
 	id string
-	// busy while a sample is taken; limped when the last one was not whole. Both with Sampler.mu.
-	busy, limped bool
+	// busy while a sample is taken; limped when the last one was not whole; quiet when
+	// every other one is left out. With Sampler.mu.
+	busy, limped, quiet bool
 	// told is the load that was told last; nil: none since the agent started. With Sampler.mu.
 	told *v1alpha1.Load
 
 	// The rest is of the one sample that is taken.
 	toldAt  time.Time
+	alike   int            // samples in a row that did not matter
 	last    *v1alpha1.Load // as sampled last, told or not
 	history load.History
 	access  *access
@@ -128,7 +133,7 @@ func (s *Sampler) Load(id string) *v1alpha1.Load {
 // Run samples until the context ends.
 func (s *Sampler) Run(ctx context.Context) {
 	defer s.samples.Wait()
-	for turn := 0; ; turn = (turn + 1) % turns {
+	for turn := 0; ; turn = (turn + 1) % (2 * turns) {
 		s.Turn(ctx, turn)
 		select {
 		case <-ctx.Done():
@@ -142,7 +147,8 @@ func (s *Sampler) Run(ctx context.Context) {
 //
 //  1. forget the guests that are gone;
 //  2. leave out those that have no load: not set up yet, or frozen;
-//  3. leave out those whose last sample is still being taken;
+//  3. leave out those whose last sample is still being taken, and in every second period those that are
+//     quiet;
 //  4. read the others, a few at a time, those that did not answer whole last time apart.
 func (s *Sampler) Turn(ctx context.Context, turn int) {
 	ids := s.Orders.IDs()
@@ -153,10 +159,10 @@ func (s *Sampler) Turn(ctx context.Context, turn int) {
 			continue
 		}
 		alive[id] = true
-		if turnOf(id) != turn || order.Spec.SupersededBy > order.Spec.Epoch || !s.Bootstrapped(id) {
+		if turnOf(id) != turn%turns || order.Spec.SupersededBy > order.Spec.Epoch || !s.Bootstrapped(id) {
 			continue
 		}
-		if g := s.begin(id); g != nil {
+		if g := s.begin(id, turn >= turns); g != nil {
 			s.samples.Go(func() { s.inLane(ctx, g, order.Spec) })
 		}
 	}
@@ -170,8 +176,8 @@ func turnOf(id string) int {
 	return int(hash.Sum32() % turns)
 }
 
-// begin a sample; nil when the one before still goes on.
-func (s *Sampler) begin(id string) *guest {
+// begin a sample; nil when the one before still goes on, or when it may be left out.
+func (s *Sampler) begin(id string, second bool) *guest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.guests[id]
@@ -179,7 +185,7 @@ func (s *Sampler) begin(id string) *guest {
 		g = &guest{id: id}
 		s.guests[id] = g
 	}
-	if g.busy {
+	if g.busy || second && g.quiet {
 		return nil
 	}
 	g.busy = true
@@ -214,7 +220,7 @@ func (s *Sampler) inLane(ctx context.Context, g *guest, order *v1alpha1.ControlP
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.busy, g.limped = false, !whole
+	g.busy, g.limped, g.quiet = false, !whole, g.alike >= calm
 }
 
 // sample a guest once, and tell its load if that is due. It returns whether all that runs has answered.
@@ -233,6 +239,9 @@ func (s *Sampler) sample(ctx context.Context, g *guest, order *v1alpha1.ControlP
 	base := s.known(g)
 	if g.due(base, &now, taken.At) {
 		s.tell(g, &now, taken.At)
+	}
+	if g.alike++; load.Matters(g.last, &now) {
+		g.alike = 0
 	}
 	g.last = &now
 	return whole

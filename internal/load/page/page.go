@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -56,15 +57,23 @@ func (s *Sample) Sane() bool { return Sane(s.Value) }
 // Sane tells whether a value can be a count, a size or a time.
 func Sane(value float64) bool { return !math.IsNaN(value) && value >= 0 && value <= most }
 
-// Scan reads a page to its end and hands over the samples of the families that are asked for. What else
-// there is, comments too, is skipped unread. It holds one line at a time, whatever the page's size. An
-// error means that the page is not to be relied on: it ended early, take refused a sample, or a line of
-// a family that was asked for makes no sense.
+// helpOf begins the line that goes before each family.
+var helpOf = []byte("# HELP ")
+
+// Scan reads a page and hands over the samples of the families that are asked for. What else there is is
+// skipped unread, and what comes after the last family not even fetched: Prometheus' libraries write
+// families in the order of their names, and of a page of kube-apiserver more than half comes later. It
+// holds one line at a time, whatever the page's size. An error means that the page is not to be relied
+// on: it ended early, take refused a sample, or a line of a family that was asked for makes no sense.
 func Scan(from io.Reader, families []string, take func(*Sample) error) error {
+	last := slices.Max(families)
 	lines := bufio.NewReaderSize(from, longestLine)
 	sample := Sample{Labels: make([]Label, 0, mostLabels)}
 	for {
 		line, err := lines.ReadSlice('\n')
+		if name, help := bytes.CutPrefix(line, helpOf); help && string(name) > last+"\x7f" {
+			return nil
+		}
 		if family := wanted(line, families); family != "" {
 			if errors.Is(err, bufio.ErrBufferFull) {
 				return fmt.Errorf("a line of %s is longer than %d bytes", family, longestLine)

@@ -74,6 +74,25 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestScanStops: what comes after the last family that matters is not fetched.
+func TestScanStops(t *testing.T) {
+	text := "# HELP a of a\na 1\n# HELP a_b of another\na_b 2\n# HELP b of b\nb 3\n"
+	for reason, c := range map[string]struct {
+		families []string
+		fails    bool
+	}{
+		"a family that goes on may come yet": {[]string{"a", "b"}, true},
+		"all have been there":                {[]string{"a"}, false},
+		"in any order":                       {[]string{"a_b", "a"}, false},
+	} {
+		after := iotest.ErrReader(errors.New("fetched more"))
+		err := page.Scan(&chain{strings.NewReader(text), after}, c.families, func(*page.Sample) error { return nil })
+		if (err != nil) != c.fails {
+			t.Errorf("%s: got %v", reason, err)
+		}
+	}
+}
+
 // TestScanErrors: a page that breaks off is not to be relied on, and the caller's word counts.
 func TestScanErrors(t *testing.T) {
 	broken := errors.New("connection reset")

@@ -128,25 +128,30 @@ func (r *Runtime) askKubelet(ctx context.Context, name string) (map[podName]runt
 	if err != nil {
 		return nil, r.wrap("make a client of kubelets", err)
 	}
+	pods, err := readKubelet(ctx, asker, address, r.Clock.Now())
+	if err != nil {
+		return nil, r.wrap("ask the kubelet of node "+name, err)
+	}
+	return pods, nil
+}
+
+// readKubelet reads the page of the kubelet at an address.
+func readKubelet(ctx context.Context, asker *http.Client, address string, now time.Time) (map[podName]runtime.Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, usagePatience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/metrics/resource", http.NoBody)
 	if err != nil {
-		return nil, r.wrap("ask the kubelet of node "+name, err)
+		return nil, err
 	}
 	response, err := asker.Do(request)
 	if err != nil {
-		return nil, r.wrap("ask the kubelet of node "+name, err)
+		return nil, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("kubernetes runtime: cell %s: the kubelet of node %s answers %s: the agent needs the right to get nodes/metrics", r.Cell.Name, name, response.Status)
+		return nil, fmt.Errorf("it answers %s: the agent needs the right to get nodes/metrics", response.Status)
 	}
-	pods, err := readUsage(http.MaxBytesReader(nil, response.Body, mostUsageBytes), r.Clock.Now())
-	if err != nil {
-		return nil, r.wrap("read the metrics of the kubelet of node "+name, err)
-	}
-	return pods, nil
+	return readUsage(http.MaxBytesReader(nil, response.Body, mostUsageBytes), now)
 }
 
 // kubeletAddress of a node, host and port; empty for none.

@@ -1,6 +1,9 @@
 package kubernetes
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +59,35 @@ func TestKubeletAddress(t *testing.T) {
 		node.Status.Addresses, node.Status.DaemonEndpoints.KubeletEndpoint.Port = c.addresses, c.port
 		if got := kubeletAddress(node); got != c.want {
 			t.Errorf("%s: got %q, want %q", reason, got, c.want)
+		}
+	}
+}
+
+// TestReadKubelet: a kubelet that refuses is told of with the right that is needed.
+func TestReadKubelet(t *testing.T) {
+	for reason, c := range map[string]struct {
+		status int
+		body   string
+		want   int
+		fails  string
+	}{
+		"a page":            {http.StatusOK, kubeletPage, 1, ""},
+		"no right to it":    {http.StatusForbidden, "Forbidden", 0, "nodes/metrics"},
+		"not a page":        {http.StatusOK, "container_start_time_seconds{", 0, "do not end"},
+		"too long by far":   {http.StatusOK, strings.Repeat("x", mostUsageBytes+1), 0, "too large"},
+		"nothing of guests": {http.StatusOK, "# nothing\n", 0, ""},
+	} {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/metrics/resource" {
+				t.Errorf("%s: asked for %s", reason, r.URL.Path)
+			}
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		got, err := readKubelet(t.Context(), server.Client(), server.Listener.Addr().String(), time.Now())
+		server.Close()
+		if len(got) != c.want || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: %d pods, error %v", reason, len(got), err)
 		}
 	}
 }

@@ -48,6 +48,7 @@ type Options struct {
 // ControlPlane of one cluster, as processes of this program.
 type ControlPlane struct {
 	options  Options
+	order    v1alpha1.ControlPlaneSpec
 	manifest controlplane.Manifest
 	identity pki.Identity
 	config   *rest.Config
@@ -83,6 +84,21 @@ func Prepare(options Options) (*ControlPlane, error) {
 // Config of an administrator who talks to the API server directly.
 func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.config) }
 
+// Identity that the control plane's certificates come from.
+func (c *ControlPlane) Identity() pki.Identity { return c.identity }
+
+// Order that an agent would render the control plane from.
+func (c *ControlPlane) Order() *v1alpha1.ControlPlaneSpec { return &c.order }
+
+// Hosts are the addresses of its components by instance.
+func (c *ControlPlane) Hosts() map[string]string {
+	hosts := map[string]string{}
+	for _, instance := range controlplane.Instances(&c.order, controlplane.Guest) {
+		hosts[instance.Name] = c.host(instance.Kind)
+	}
+	return hosts
+}
+
 func (c *ControlPlane) host(kind controlplane.Kind) string {
 	last := map[controlplane.Kind]int{controlplane.Etcd: 1, controlplane.APIServer: 2, controlplane.ControllerManager: 3, controlplane.Scheduler: 4}
 	return fmt.Sprintf("127.0.%d.%d", 100+c.options.Number, last[kind])
@@ -91,7 +107,7 @@ func (c *ControlPlane) host(kind controlplane.Kind) string {
 // render resolves the manifest that an agent would render for a Single guest.
 func (c *ControlPlane) render(id string) error {
 	size := v1alpha1.ComponentSize{CPU: resource.MustParse("20m"), Memory: resource.MustParse("208Mi")}
-	in := controlplane.Input{Profile: controlplane.Guest, Hosts: map[string]string{}, Order: v1alpha1.ControlPlaneSpec{
+	in := controlplane.Input{Profile: controlplane.Guest, Order: v1alpha1.ControlPlaneSpec{
 		ID: id, Version: c.options.Kubernetes, EtcdVersion: c.options.Etcd,
 		Availability: v1alpha1.Single, Zones: []string{zone},
 		Network:        v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
@@ -99,9 +115,8 @@ func (c *ControlPlane) render(id string) error {
 		Size:           v1alpha1.ControlPlaneSize{Etcd: size, APIServer: size, ControllerManager: size, Scheduler: size},
 		RenderRevision: controlplane.LatestRevision(), Epoch: 1,
 	}}
-	for _, instance := range controlplane.Instances(&in.Order, in.Profile) {
-		in.Hosts[instance.Name] = c.host(instance.Kind)
-	}
+	c.order = in.Order
+	in.Hosts = c.Hosts()
 	manifest, err := controlplane.Render(in)
 	if err != nil {
 		return err
