@@ -201,8 +201,14 @@ func (r *renderer) trafficArgs() []string {
 	}
 	args := []string{
 		"--shutdown-delay-duration=" + delay.String(),
-		"--shutdown-send-retry-after=" + strconv.FormatBool(!r.defaults.leavesQuietly),
+		// What still comes is told to go elsewhere (429, Retry-After, GOAWAY), not cut. Without this it is
+		// answered with 503 until the connection's GOAWAY is out.
+		"--shutdown-send-retry-after=true",
 		"--shutdown-watch-termination-grace-period=" + watchGrace.String(),
+	}
+	if r.defaults.tunes {
+		// Gears have limits of nodes. With the default of a minute a burst of them is seen two minutes late.
+		args = append(args, "--etcd-count-metric-poll-period=30s")
 	}
 	if tuning := r.tuning(); tuning != nil {
 		args = append(args,

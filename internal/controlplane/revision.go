@@ -20,9 +20,6 @@ type defaults struct {
 	sealsEtcd bool
 	// tunes has components follow the order's tuning and etcd its quota.
 	tunes bool
-	// leavesQuietly has an API server that has drained close its listener and send GOAWAY at once, instead of
-	// answering 429 to what still comes on open connections.
-	leavesQuietly bool
 }
 
 // TuningRevision is the first revision that knows of ControlPlaneSpec.Tuning and EtcdQuotaBytes.
@@ -37,7 +34,7 @@ var revisions = map[int64]defaults{
 	// 8 MiB more for about 0.1 s more. The other components' heaps are too small to gain.
 	2: {apiServerGOGC: 50},
 	3: {apiServerGOGC: 50, sealsEtcd: true},
-	4: {apiServerGOGC: 50, sealsEtcd: true, tunes: true, leavesQuietly: true},
+	4: {apiServerGOGC: 50, sealsEtcd: true, tunes: true},
 }
 
 // LatestRevision is the revision that new guests are rendered by. It panics in a binary that was
