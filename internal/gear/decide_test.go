@@ -127,7 +127,7 @@ func TestDecideSize(t *testing.T) {
 		{"after it fitted for the whole delay", []func(*Input){has("large"), toward("medium", 19*time.Minute)}, want{reason: ReasonWaiting, toward: "medium", again: time.Minute}},
 		{"not below its bounds", []func(*Input){has("mini"), bounds("mini", "", ""), toward("micro", time.Hour)}, want{reason: ReasonSteady, again: fresh}},
 		{"between the bands it stays", []func(*Input){has("micro"), carries(writes("12")), toward("nano", time.Hour)}, want{reason: ReasonSteady, again: fresh}},
-		{"five moves in ten minutes are enough", []func(*Input){carries(writes("40")), up, moved(sizeMoves(5, 2*time.Minute)...)}, want{reason: ReasonMovesCapped, toward: "small", again: 2 * time.Minute}},
+		{"five moves in ten minutes are enough", []func(*Input){carries(writes("40")), up, moved(sizeMoves(5, 2*time.Minute)...)}, want{reason: ReasonMovesCapped, toward: "small", again: time.Minute}},
 		{"four are not", []func(*Input){carries(writes("40")), up, moved(sizeMoves(4, 2*time.Minute)...)}, want{reason: ReasonShiftedUp, size: "small", tuning: "nano", again: time.Second}},
 		{"a gear that was taken off the ladder is replaced by what carries the load", []func(*Input){has("gone"), carries(writes("40"))}, want{reason: ReasonGearReplaced, size: "small", tuning: "gone", again: time.Second}},
 		{"not on a guess", []func(*Input){has("gone"), missing}, want{reason: ReasonMissingMetrics, again: fresh}},
@@ -145,7 +145,7 @@ func missing(in *Input) { in.Load.Missing = []v1alpha1.LoadMetricName{v1alpha1.L
 func sizeMoves(n int, apart time.Duration) []v1alpha1.GearMove {
 	var all []v1alpha1.GearMove
 	for i := range n {
-		all = append(all, move(v1alpha1.GearMoveSize, "micro", "nano", ReasonShiftedDown, apart*time.Duration(i)))
+		all = append(all, move(v1alpha1.GearMoveSize, "micro", "nano", ReasonShiftedDown, time.Minute+apart*time.Duration(i)))
 	}
 	return all
 }
@@ -206,8 +206,8 @@ func TestDecideTuning(t *testing.T) {
 		{"the first tuning is not hurried", []func(*Input){tunedTo("")}, want{reason: ReasonWaiting, toward: "nano", again: fresh}},
 		{"but comes", []func(*Input){tunedTo(""), toward("nano", time.Hour)}, want{reason: ReasonTuned, tuning: "nano", again: time.Second}},
 		{"at once after the size grew", []func(*Input){loaded, tunedTo(""), size("small"), grew(time.Minute)}, want{reason: ReasonTuned, tuning: "small", again: time.Second}},
-		{"it counts as a move", []func(*Input){tunedTo("micro"), moved(sizeMoves(5, time.Minute)...), func(in *Input) { in.Box.Shifting.TuningDownDelaySeconds = new(int32(0)) }}, want{reason: ReasonMovesCapped, toward: "nano", again: 6 * time.Minute}},
-		{"the size waits for a tuning that is two rungs above it", []func(*Input){tunedTo("small"), size("micro"), toward("nano", time.Hour), moved(move(v1alpha1.GearMoveSize, "mini", "micro", ReasonShiftedDown, 30*time.Minute))}, want{reason: ReasonWaiting, toward: "nano", again: fresh}},
+		{"it counts as a move", []func(*Input){tunedTo("micro"), moved(sizeMoves(5, time.Minute)...), func(in *Input) { in.Box.Shifting.TuningDownDelaySeconds = new(int32(0)) }}, want{reason: ReasonMovesCapped, toward: "nano", again: 5 * time.Minute}},
+		{"the size waits for a tuning that is two rungs above it", []func(*Input){tunedTo("small"), size("micro"), toward("nano", time.Hour), moved(move(v1alpha1.GearMoveSize, "mini", "micro", ReasonShiftedDown, 30*time.Minute))}, want{reason: ReasonTuningBehind, toward: "nano", again: fresh}},
 		{"a pinned guest without load gets its tuning", []func(*Input){size("mini"), bounds("", "", "mini"), carries(nil), moved(move(v1alpha1.GearMoveSize, "nano", "mini", ReasonPinned, time.Hour))}, want{reason: ReasonTuned, tuning: "mini", again: time.Second}},
 	})
 }

@@ -37,7 +37,7 @@ func (q *question) tune(size *answer, decision *Decision) {
 		decision.Gear.Toward, decision.Gear.TowardSince = q.Size, &metav1.Time{Time: a.since}
 	}
 	// What holds the size in its place is the more important of the two.
-	if size.reason == ReasonSteady || size.reason == ReasonPinned || size.reason == ReasonTuningBehind {
+	if size.reason == ReasonSteady || size.reason == ReasonPinned {
 		decision.Gear.Reason, decision.Gear.Message = a.reason, a.message
 	} else {
 		decision.Gear.Message += "; tuning: " + a.message

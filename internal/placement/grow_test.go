@@ -89,7 +89,7 @@ func copyOf(c *Cell) Cell {
 // capacities: no growth breaks the reserve, and the books say what counting anew says.
 func TestGrowKeepsTheReserve(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := anyCell(t, "w")
+		c := anyRoom(t)
 		var guests []placed
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			anyDrill(t, []*Cell{c})
@@ -116,6 +116,17 @@ func TestGrowKeepsTheReserve(t *testing.T) {
 			t.Fatalf("the books are not what the guests take (-counted +booked):\n%s", diff)
 		}
 	})
+}
+
+// anyRoom is a cell that takes guests, some of them too large to grow.
+func anyRoom(t *rapid.T) *Cell {
+	c := roomyCell([]string{"a", "b", "c", "d"}[:rapid.IntRange(3, 4).Draw(t, "zones")]...)
+	c.Name, c.Region, c.Ready, c.Versions = "w", "r", true, []string{version}
+	c.ReservePercent = rapid.Int64Range(0, 60).Draw(t, "reserve")
+	for _, name := range allZones(c) {
+		c.Zones[name].Capacity.MilliCPU = rapid.Int64Range(3000, 9000).Draw(t, "cpu")
+	}
+	return c
 }
 
 func grow(t *rapid.T, c *Cell, guests []placed, i int) {

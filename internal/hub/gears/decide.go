@@ -3,6 +3,7 @@ package gears
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -149,7 +150,7 @@ func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision, busy func
 		return
 	}
 	c.tuning, c.retune = p.retune(g, in, decision, busy)
-	if g.problem != "" {
+	if g.problem != "" && !strings.HasPrefix(c.gear.Message, g.problem) {
 		c.gear.Reason, c.gear.Message = v1alpha1.ReasonGearNotFound, g.problem+"; until then: "+c.gear.Message
 	}
 	c.report = !sameReport(g.cluster.Status.Gear, c.gear)
