@@ -45,6 +45,8 @@ func moved(moves ...v1alpha1.GearMove) func(*Input) {
 
 func down(in *Input) { in.Healthy = false }
 
+func frozenCell(in *Input) { in.Frozen = "cell hz-1 (spec.gearsFrozen)" }
+
 func fullCell(in *Input) { in.Room = func(string) string { return "zone a is at 60 %" } }
 
 func bounds(minimum, maximum, pinned string) func(*Input) {
@@ -92,10 +94,7 @@ func TestDecideSize(t *testing.T) {
 	up := toward("small", time.Minute)
 	checkDecisions(t, []decisionCase{
 		{"an idle guest stays", nil, want{reason: ReasonSteady, again: fresh}},
-		{
-			"an operator's freeze comes before everything", []func(*Input){up, carries(writes("40")), bounds("", "", "mini"), func(in *Input) { in.Frozen = "cell hz-1 (spec.gearsFrozen)" }},
-			want{reason: ReasonFrozen, again: fresh},
-		},
+		{"an operator's freeze comes before everything", []func(*Input){up, carries(writes("40")), bounds("", "", "mini"), frozenCell}, want{reason: ReasonFrozen, again: fresh}},
 		{"a pin acts at once, and over many rungs", []func(*Input){has("2xlarge"), bounds("", "", "nano")}, want{reason: ReasonPinned, size: "nano", tuning: "2xlarge", again: time.Second}},
 		{"a pinned guest stays whatever it carries", []func(*Input){has("mini"), bounds("", "", "mini"), carries(writes("4000"))}, want{reason: ReasonPinned, again: fresh}},
 		{"a pin helps a guest that is down", []func(*Input){down, bounds("", "", "mini")}, want{reason: ReasonPinned, size: "mini", tuning: "nano", again: time.Second}},
@@ -104,10 +103,7 @@ func TestDecideSize(t *testing.T) {
 		{"but not where there is no room", []func(*Input){bounds("mini", "", ""), fullCell}, want{reason: ReasonNoRoom, blocked: true, again: fresh}},
 		{"without any load it stays", []func(*Input){carries(nil)}, want{reason: ReasonNoLoad}},
 		{"on a stale load it stays", []func(*Input){up, carries(writes("40")), func(in *Input) { in.Now = start.Add(fresh) }}, want{reason: ReasonStale}},
-		{
-			"a load from the future is a clock that jumped", []func(*Input){up, carries(writes("40")), func(in *Input) { in.Now = start.Add(-2 * time.Minute) }},
-			want{reason: ReasonStale, again: time.Minute},
-		},
+		{"a load from the future is a clock that jumped", []func(*Input){up, carries(writes("40")), func(in *Input) { in.Now = start.Add(-2 * time.Minute) }}, want{reason: ReasonStale, again: time.Minute}},
 		{"a minute of skew is none", []func(*Input){carries(writes("1")), func(in *Input) { in.Now = start.Add(-time.Minute) }}, want{reason: ReasonSteady, again: fresh + time.Minute}},
 		{"a guest that is down keeps its gear, whatever its last load was", []func(*Input){down, up, carries(writes("40"))}, want{reason: ReasonNotHealthy, again: fresh}},
 		{"and does not shrink", []func(*Input){down, has("large"), toward("medium", time.Hour)}, want{reason: ReasonNotHealthy, again: fresh}},

@@ -21,8 +21,9 @@ func (q *question) tune(size *answer, decision *Decision) {
 		return
 	}
 	tuning := index(q.Box, q.Tuning)
-	if size.reason == ReasonOutOfBounds || tuning > q.current && size.toward > q.current {
-		return // the size is about to move, the other way
+	down, up := size.toward != keep && size.toward < q.current, size.toward > q.current
+	if tuning > q.current && up || tuning >= 0 && tuning < q.current && down {
+		return // the size is about to move the other way, towards the tuning
 	}
 	a := q.tuningAnswer(tuning, size)
 	if a.to != keep {

@@ -66,10 +66,11 @@ func TestGenerateIsSeededAndSaysSo(t *testing.T) {
 		}
 		return file.String()
 	}
-	if fleet(1) != fleet(1) {
+	first := fleet(1)
+	if first != fleet(1) {
 		t.Error("the same seed gave another fleet")
 	}
-	if fleet(1) == fleet(2) {
+	if first == fleet(2) {
 		t.Error("another seed gave the same fleet")
 	}
 	for _, sample := range Generate(1, 5, Told()) {
