@@ -50,7 +50,7 @@ type fixture struct {
 	posts      int             // so far
 	status     int             // of every answer; 0: 200
 	users      map[string]bool // who has asked
-	asked      int             // times
+	asked      map[controlplane.Kind]int
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -58,6 +58,7 @@ func newFixture(t *testing.T) *fixture {
 		t: t, clock: clocktesting.NewFakeClock(time.Now()), changed: make(chan string, 100), orders: map[string]orders.Order{},
 		hosts: map[string]map[string]string{}, identities: map[string]pki.Identity{}, observed: map[string]runtime.Observation{},
 		hub: map[string]*v1alpha1.ControlPlane{}, young: map[string]bool{}, users: map[string]bool{}, pods: 100,
+		asked: map[controlplane.Kind]int{},
 	}
 	f.restart()
 	return f
@@ -169,7 +170,7 @@ func (f *fixture) serveOne(id string, instance controlplane.Instance, port int) 
 func (f *fixture) page(w http.ResponseWriter, r *http.Request, kind controlplane.Kind) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked++
+	f.asked[kind]++
 	subject := r.TLS.PeerCertificates[0].Subject
 	f.users[fmt.Sprint(subject.CommonName, subject.Organization, r.Header.Get("Accept-Encoding"))] = true
 	if f.status != 0 {

@@ -56,7 +56,8 @@ func (s *Sampler) targets(ctx context.Context, id string, order *v1alpha1.Contro
 	return all
 }
 
-// read all pages of a guest at once. It returns nil when no API server answers: then the guest is down.
+// read the pages of a guest at once, those of etcd members with every fourth sample and those that are not
+// known. It returns nil when no API server answers: then the guest is down.
 func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load.Sample, whole bool) {
 	access, err := s.accessTo(g)
 	if err != nil {
@@ -64,9 +65,16 @@ func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load
 		return nil, false
 	}
 	taken = &load.Sample{APIServers: map[string]*load.APIServer{}, Members: map[string]*load.Etcd{}}
+	members := g.knownMembers()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, t := range from.order {
+		if known := members[t.Name]; known != nil {
+			mu.Lock()
+			taken.Members[t.Name] = known
+			mu.Unlock()
+			continue
+		}
 		all.Go(func() {
 			server, member, err := s.readOne(ctx, access, t)
 			if err != nil {
@@ -89,7 +97,17 @@ func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load
 	})
 	all.Wait()
 	taken.At = s.Clock.Now()
+	g.members = taken.Members
 	return complete(taken)
+}
+
+// knownMembers are the readings of etcd members that are good enough for the sample that begins.
+func (g *guest) knownMembers() map[string]*load.Etcd {
+	g.sampled++
+	if (g.sampled-1)%membersEvery == 0 {
+		return nil
+	}
+	return g.members
 }
 
 // complete tells whether all that runs has answered, and drops a sample without any API server.

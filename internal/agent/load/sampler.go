@@ -19,13 +19,16 @@ import (
 )
 
 const (
-	// period between two samples of a guest. A gear shifts up after 30 s of too much load
-	// (v1alpha1.GearShifting), which needs two samples at least; each costs the agent some milliseconds
+	// period between two samples of a guest: the delay of a shift up (v1alpha1.GearShifting), so that a load
+	// that is too much is seen once before it ends and once after. Each costs the agent some milliseconds
 	// (docs/benchmarks.md, agent-load).
-	period = 15 * time.Second
+	period = 30 * time.Second
 	// calm is how many samples in a row must not have mattered for every other one to be left out: two
 	// minutes. The next one that matters has the guest looked at each period again.
-	calm = 8
+	calm = 4
+	// membersEvery so many samples the members of etcd are read, too: the sizes of databases, which is all
+	// that they are read for, change in minutes.
+	membersEvery = 4
 	// turns that a period is divided into: guests are spread over it, so that neither the agent nor the
 	// cell is busy with all at once.
 	turns = 15
@@ -117,6 +120,8 @@ type guest struct {
 	last    *v1alpha1.Load // as sampled last, told or not
 	history load.History
 	access  *access
+	sampled int                   // samples that were begun
+	members map[string]*load.Etcd // as read last
 }
 
 // Load of a guest that the hub should have; nil for none since the agent started. It must not be

@@ -26,7 +26,7 @@ func TestSample(t *testing.T) {
 	if got := f.told(); got != nil {
 		t.Errorf("a load without rates was told: %v", got)
 	}
-	f.posts = 45
+	f.posts = 90
 	f.round()
 	if got := f.told(); !slices.Equal(got, []string{"aaaaaaaaaa"}) {
 		t.Errorf("told: %v", got)
@@ -53,7 +53,7 @@ func TestWrites(t *testing.T) {
 	f.guest("aaaaaaaaaa", 2, v1alpha1.Single)
 	f.serve("aaaaaaaaaa")
 	count := 0
-	for range 4 * 30 { // half an hour
+	for range 2 * 30 { // half an hour
 		f.pods = 100 + count%5
 		f.round()
 		count += len(f.told())
@@ -89,11 +89,11 @@ func TestQuiet(t *testing.T) {
 	f.serve("aaaaaaaaaa")
 	sampled := func() (times int) {
 		for _, first := range []int{0, turns} {
-			before := f.asked
+			before := f.asked[controlplane.APIServer]
 			f.rounds(first)
-			times += f.asked - before
+			times += f.asked[controlplane.APIServer] - before
 		}
-		return times / 2 // an API server and a member
+		return times
 	}
 	for range calm {
 		sampled()
@@ -104,6 +104,30 @@ func TestQuiet(t *testing.T) {
 	f.pods = 1000
 	if got := sampled() + sampled(); got != 4 {
 		t.Errorf("with ten times the pods it was sampled %d times in four periods", got)
+	}
+}
+
+// TestMembers: etcd is read with every fourth sample, or when nothing is known of a member.
+func TestMembers(t *testing.T) {
+	f := newFixture(t)
+	f.guest("aaaaaaaaaa", 16, v1alpha1.Single)
+	f.serve("aaaaaaaaaa")
+	for range membersEvery + 1 {
+		f.round()
+	}
+	if got := f.asked[controlplane.Etcd]; got != 2 {
+		t.Errorf("a member was read %d times in five samples, want 2", got)
+	}
+	if got := f.value("aaaaaaaaaa", v1alpha1.LoadDatabaseBytes); got != "1000000" {
+		t.Errorf("the database has %s bytes, as the member said last it has 1000000", got)
+	}
+	member := &f.observed["aaaaaaaaaa"].Components[0]
+	member.State = runtime.BackOff
+	f.round()
+	member.State = runtime.Running
+	f.round()
+	if got := f.asked[controlplane.Etcd]; got != 3 {
+		t.Errorf("a member that was away was read %d times, want 3", got)
 	}
 }
 
@@ -263,13 +287,13 @@ func TestAccess(t *testing.T) {
 	f := newFixture(t)
 	f.guest("aaaaaaaaaa", 13, v1alpha1.Single)
 	f.serve("aaaaaaaaaa")
-	for range 100 { // 25 minutes
+	for range 50 { // 25 minutes
 		f.round()
 	}
 	if got := f.loads.Load(); got != 1 {
 		t.Errorf("the identity was read %d times in 25 minutes", got)
 	}
-	for range 40 {
+	for range 20 {
 		f.round()
 	}
 	if got := f.loads.Load(); got != 2 {
