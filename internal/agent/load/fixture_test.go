@@ -82,18 +82,23 @@ func locked[T any](f *fixture, read func() T) T {
 func (f *fixture) IDs() []string {
 	return locked(f, func() []string { return slices.Sorted(maps.Keys(f.orders)) })
 }
+
 func (f *fixture) Get(id string) orders.Order {
 	return locked(f, func() orders.Order { return f.orders[id] })
 }
+
 func (f *fixture) addresses(id string) map[string]string {
 	return locked(f, func() map[string]string { return f.hosts[id] })
 }
+
 func (f *fixture) bootstrapped(id string) bool {
 	return locked(f, func() bool { return !f.young[id] })
 }
+
 func (f *fixture) ControlPlane(id string) (*v1alpha1.ControlPlane, bool) {
 	return locked(f, func() *v1alpha1.ControlPlane { return f.hub[id] }), true
 }
+
 func (f *fixture) Observe(_ context.Context, id string) (runtime.Observation, error) {
 	seen := locked(f, func() runtime.Observation { return f.observed[id] })
 	if !seen.Exists {
@@ -101,6 +106,7 @@ func (f *fixture) Observe(_ context.Context, id string) (runtime.Observation, er
 	}
 	return seen, nil
 }
+
 func (f *fixture) Usage(_ context.Context, id string, _ runtime.Observation) (map[string]runtime.Usage, error) {
 	return map[string]runtime.Usage{"etcd-a": {Memory: 5 << 20, Start: "1"}}, nil
 }

@@ -60,7 +60,7 @@ func Sane(value float64) bool { return !math.IsNaN(value) && value >= 0 && value
 // helpOf begins the line that goes before each family.
 var helpOf = []byte("# HELP ")
 
-// Scan reads a page and hands over the samples of the families that are asked for. What else there is is
+// Scan reads a page and hands over the samples of the families that are asked for. All else is
 // skipped unread, and what comes after the last family not even fetched: Prometheus' libraries write
 // families in the order of their names, and of a page of kube-apiserver more than half comes later. It
 // holds one line at a time, whatever the page's size. An error means that the page is not to be relied

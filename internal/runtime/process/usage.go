@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -61,7 +60,7 @@ func usageOf(pid int, instance string) (runtime.Usage, bool) {
 func parseUsage(stat, statm string) (runtime.Usage, bool) {
 	const userTime, systemTime, startTime, resident = 14 - 3, 15 - 3, 22 - 3, 1
 	// The second field, the program's name, may hold anything; the last ')' ends it.
-	fields := strings.Fields(stat[bytes.LastIndexByte([]byte(stat), ')')+1:])
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	sizes := strings.Fields(statm)
 	if len(fields) <= startTime || len(sizes) <= resident {
 		return runtime.Usage{}, false

@@ -16,8 +16,11 @@ func TestParseUsage(t *testing.T) {
 		want                runtime.Usage
 		ok                  bool
 	}{
-		{"user and system time in hundredths, resident pages; a program may be called anything", stat, "1000 500 3 4 0 5 0",
-			runtime.Usage{CPUSeconds: 3, Memory: 500 * int64(os.Getpagesize()), Start: "12345"}, true},
+		{
+			"user and system time in hundredths, resident pages; a program may be called anything", stat, "1000 500 3 4 0 5 0",
+			runtime.Usage{CPUSeconds: 3, Memory: 500 * int64(os.Getpagesize()), Start: "12345"},
+			true,
+		},
 		{"a line that was cut off", "7 (a) S 1 7", "1000 500", runtime.Usage{}, false},
 		{"no line", "", "", runtime.Usage{}, false},
 		{"no sizes", stat, "1000", runtime.Usage{}, false},

@@ -58,7 +58,7 @@ func (c *cell) Get(id string) orders.Order {
 	}}
 }
 
-// ControlPlane: the hub knows of no load.
+// ControlPlane of a hub that knows of no load.
 func (c *cell) ControlPlane(string) (*v1alpha1.ControlPlane, bool) { return nil, true }
 
 // hosts are the addresses of a guest's components.

@@ -50,6 +50,7 @@ func (g guest) Load(string) (pki.Identity, error)                  { return g.Id
 func (g guest) ControlPlane(string) (*v1alpha1.ControlPlane, bool) { return nil, true }
 func (g guest) hosts(string) map[string]string                     { return g.Hosts() }
 func (g guest) address() string                                    { return net.JoinHostPort(g.Hosts()["kube-apiserver-a"], "6443") }
+
 func (g guest) Observe(context.Context, string) (runtime.Observation, error) {
 	seen := runtime.Observation{Exists: true}
 	for name := range g.Hosts() {
