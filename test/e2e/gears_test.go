@@ -164,7 +164,7 @@ func (g *guest) climb(t *testing.T, nodes ...int) *mix.Run {
 func phaseOf(nodes int) plan.Phase {
 	return plan.Phase{
 		Name: fmt.Sprintf("%d nodes", nodes), Hold: true, Target: plan.Target{Nodes: nodes},
-		Duration: metav1.Duration{Duration: 2 * shiftBudget}, Ramp: metav1.Duration{Duration: 5 * time.Second},
+		Duration: metav1.Duration{Duration: 2 * shiftBudget}, Ramp: metav1.Duration{Duration: 15 * time.Second},
 	}
 }
 
