@@ -208,9 +208,10 @@ type GearShifting struct {
 	// +kubebuilder:validation:Maximum=604800
 	// +optional
 	TuningDownDelaySeconds *int32 `json:"tuningDownDelaySeconds,omitempty"`
-	// StaleSeconds after which a sample is too old to shift on.
+	// StaleSeconds after which a sample is too old to shift on. Agents tell of a load that stays as it is
+	// every ten minutes or so.
 	// +kubebuilder:default=900
-	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Minimum=720
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
 	StaleSeconds int32 `json:"staleSeconds,omitempty"`

@@ -50,7 +50,7 @@ func helloPlane() *v1alpha1.ControlPlane {
 			ID: "k3x9q0v7ab", Version: "v1.36.3", EtcdVersion: "v3.6.16", Availability: v1alpha1.Single, Zones: []string{"a"},
 			Cluster: v1alpha1.ClusterReference{Namespace: "default", Name: "hello"},
 			Network: v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
-			Size:    v1alpha1.ControlPlaneSize{Gear: "nano"}, RenderRevision: 2, Epoch: 1,
+			Size:    v1alpha1.ControlPlaneSize{Gear: "nano"}, RenderRevision: 4, Epoch: 1,
 		},
 		Status: v1alpha1.ControlPlaneStatus{
 			Endpoints: []v1alpha1.Endpoint{{Zone: "a", Address: "127.80.16.2", Port: 6443}},

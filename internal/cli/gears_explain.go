@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/gear"
 )
 
@@ -186,6 +188,10 @@ func (e gearEvidence) explain(now time.Time) *gearExplanation {
 		}
 	}
 	e.explainHolds(x)
+	if e.plane != nil && e.plane.Spec.RenderRevision < controlplane.TuningRevision {
+		x.Notes = append(x.Notes, fmt.Sprintf("its gear is not computed: its render revision %d is from before gears; a rollout to %d or later brings them",
+			e.plane.Spec.RenderRevision, controlplane.TuningRevision))
+	}
 	if status.Gear == nil && e.template != nil && e.template.Spec.Gears == nil {
 		x.Notes = append(x.Notes, "its gear is not computed: template "+e.template.Name+" has no gears (spec.gears), so it keeps the template's size")
 	}

@@ -24,7 +24,7 @@ const (
 	// a gear pays for the next. Our own choice; the default ladder's largest step is 2.2.
 	maxStep = 8
 	// maxRungs of a ladder and maxFactors of a Gearbox, as in the API.
-	maxRungs, maxFactors = 32, 32
+	maxRungs, maxFactors = 15, 16
 	// maxCores and maxMemory (bytes) of any quantity, a thousand times the largest default gear. Sums of
 	// them stay far from what 64 bits hold.
 	maxCores, maxMemory = 100_000, 1 << 47
@@ -103,7 +103,7 @@ func (p *problems) shifting(s v1alpha1.GearShifting) {
 		{"moves", written(s.Moves), 1, 100},
 		{"windowSeconds", written(s.WindowSeconds), 1, 604800},
 		{"tuningDownDelaySeconds", s.TuningDownDelaySeconds, 0, 604800},
-		{"staleSeconds", written(s.StaleSeconds), 60, 86400},
+		{"staleSeconds", written(s.StaleSeconds), 720, 86400},
 		{"healthSeconds", written(s.HealthSeconds), 10, 86400},
 	} {
 		if n.value != nil && (*n.value < n.low || *n.value > n.high) {

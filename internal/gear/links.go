@@ -177,8 +177,12 @@ func fitsLower(q *question) *answer {
 	return a
 }
 
-// mayGoDown says why not, or nothing.
+// mayGoDown says why not, or nothing. Where a cell cannot resize in place it replaces pods, which makes a
+// Single guest unavailable: to grow it cannot wait, to shrink it can.
 func (q *question) mayGoDown(to int) *answer {
+	if q.Availability == v1alpha1.Single && !q.WindowOpen {
+		return stay(ReasonWaitingForWindow, "it fits %s, and waits for the maintenance window", q.name(to))
+	}
 	if a := q.backingOff(v1alpha1.GearMoveSize, to); a != nil {
 		return a
 	}

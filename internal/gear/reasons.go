@@ -42,7 +42,7 @@ const (
 	ReasonSteady = "Steady"
 	// ReasonTuningBehind: the guest fits a smaller gear, and its tuning has to come down first.
 	ReasonTuningBehind = "TuningBehind"
-	// ReasonWaitingForWindow: the tuning should follow, and the maintenance window of a Single guest is closed.
+	// ReasonWaitingForWindow: a Single guest should shift down or be tuned, and its maintenance window is closed.
 	ReasonWaitingForWindow = "WaitingForWindow"
 	// ReasonTenantBusy: the tuning should follow, and another guest of the tenant is being restarted.
 	ReasonTenantBusy = "TenantBusy"

@@ -104,7 +104,7 @@ func (q *question) tuningSince(tuning int, size *answer) (time.Time, time.Durati
 // takeTuningBack when the restart did not become healthy in time.
 func (q *question) takeTuningBack(decision *Decision) bool {
 	move, ok := q.unproven()
-	if !ok || q.Healthy || q.Frozen != "" || move.Kind != v1alpha1.GearMoveTuning || q.now.Before(move.Time.Add(q.rules.health)) {
+	if !ok || q.Healthy || q.Frozen != "" || q.Busy != "" || move.Kind != v1alpha1.GearMoveTuning || q.now.Before(move.Time.Add(q.rules.health)) {
 		return false
 	}
 	if move.From != "" && index(q.Box, move.From) < 0 || !q.cappedUntil().IsZero() {

@@ -40,32 +40,36 @@ func TestGearsFollowLoad(t *testing.T) {
 	quiet(t, run)
 	run.Mark(micro)
 	g.shifts(t, micro, micro)
-	g.explains(t, "writesPerSecond")
+	g.explains(t, micro)
 
 	climb := g.climb(t, 45, 75)
-	for _, step := range []struct{ gear, why string }{{mini, "nodes"}, {small, "nodes"}} {
-		run.Mark(step.gear)
-		g.shifts(t, step.gear, step.gear)
-		g.explains(t, step.why)
+	for _, gear := range []string{mini, small} {
+		run.Mark(gear)
+		g.shifts(t, gear, gear)
+		g.explains(t, gear)
 		climb.Next()
 	}
 	<-climb.Done() // everything is deleted
 	for _, gear := range []string{mini, micro} {
 		run.Mark("down to " + gear)
 		g.shifts(t, gear, small)
-		g.explains(t, "small")
+		g.explains(t, gear)
 	}
 	g.healthy(t, nil)
 	quiet(t, run)
 	unharmed(t, stop(t, run))
-	t.Logf("history:\n%s", s.run(t, "gears", "history", "climber"))
+	history := s.run(t, "gears", "history", "climber")
+	t.Logf("history:\n%s", history)
+	if up, down := strings.Count(history, gear.ReasonShiftedUp), strings.Count(history, gear.ReasonShiftedDown); up < 3 || down < 2 {
+		t.Errorf("'gears history' tells of %d shifts up and %d down", up, down)
+	}
 }
 
 // quickly has sizes follow load within seconds, and a request cost a third. Tuning goes up only: each of its
 // moves restarts the API servers, which takes most of a minute. Narrow bands make four rungs out of little load.
 func quickly(box *v1alpha1.GearboxSpec) {
-	box.Shifting.EnterPercent, box.Shifting.LeavePercent = 90, 75
-	box.Shifting.UpDelaySeconds, box.Shifting.DownDelaySeconds = new(int32(5)), new(int32(20))
+	box.Shifting.EnterPercent, box.Shifting.LeavePercent = 90, 85
+	box.Shifting.UpDelaySeconds, box.Shifting.DownDelaySeconds = new(int32(5)), new(int32(30))
 	box.Shifting.Moves = 20
 	for i := range box.Factors {
 		if strings.HasSuffix(string(box.Factors[i].Metric), "PerSecond") {
@@ -135,13 +139,15 @@ func (g *guest) shifts(t *testing.T, size, tuning string) {
 	t.Logf("size %s and tuning %s after %.0fs", size, tuning, time.Since(began).Seconds())
 }
 
-// explains fails the test unless 'gears explain' names what the guest's gear comes from.
-func (g *guest) explains(t *testing.T, why string) {
+// explains fails the test unless 'gears explain' tells of the guest's gear and of each metric.
+func (g *guest) explains(t *testing.T, gear string) {
 	t.Helper()
 	text := g.run(t, "-n", g.namespace, "gears", "explain", g.name)
 	t.Logf("%s", text)
-	if !strings.Contains(text, why) {
-		t.Errorf("'gears explain %s' does not mention %q:\n%s", g.name, why, text)
+	for _, word := range []string{gear, "Demand:", string(v1alpha1.LoadNodes), string(v1alpha1.LoadWritesPerSecond)} {
+		if !strings.Contains(text, word) {
+			t.Errorf("'gears explain %s' does not mention %q:\n%s", g.name, word, text)
+		}
 	}
 }
 

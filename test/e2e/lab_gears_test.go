@@ -30,7 +30,7 @@ func TestLabGearsInPlace(t *testing.T) {
 	g.shifts(t, small, small)
 	rung, _ := gear.Find(gear.Default(), small)
 	g.limitedTo(t, gear.Size(rung))
-	g.explains(t, "nodes")
+	g.explains(t, small)
 	quiet(t, run)
 	if err := stop(t, run).Flawless(); err != nil {
 		t.Error(err)

@@ -41,8 +41,8 @@ var rates = []v1alpha1.LoadMetricName{
 }
 
 // Generate the loads of a fleet of so many guests from samples. What comes out is GENERATED, not recorded:
-// each guest is one of those in the samples, in a size class, with its day shifted, a rise and fall
-// within the day, noise and spikes. The same seed gives the same fleet. Guests come one after the other,
+// each guest lives for a day and is one of those in the samples, round after round, in a size class, with
+// its day shifted, a rise and fall within the day, noise and spikes. The same seed gives the same fleet. Guests come one after the other,
 // each in the order of time.
 func Generate(seed uint64, guests int, from []gear.Sample) []gear.Sample {
 	return slices.Collect(All(seed, guests, from))
@@ -90,7 +90,7 @@ func guest(random *rand.Rand, history []gear.Sample) iter.Seq[gear.Sample] {
 	phase := random.Float64() * 24
 	return func(yield func(gear.Sample) bool) {
 		spike := 1.0
-		for _, sample := range history {
+		for sample := range repeated(history) {
 			at := sample.Load.SampledAt.Time
 			hour := at.Sub(at.Truncate(24 * time.Hour)).Hours()
 			drift := 1 + diurnal*math.Sin(2*math.Pi*(hour+phase)/24)

@@ -1,8 +1,8 @@
 // Package recorded holds histories of guests' loads, and scales them up to a fleet.
 //
 // The format is one gear.Sample per line, as JSON, compressed with gzip: what 'myriad gears backtest'
-// reads, too. The embedded samples are GENERATED: they are the loads of four told guests (see
-// Origin), not recordings of real ones, until those replace them.
+// reads, too. Embedded are recordings of guests of fleets under test, which 'myriad gears record' wrote; told
+// guests, whose numbers are made up, are added for what no test does: a day (see Origin).
 package recorded
 
 import (
@@ -18,19 +18,19 @@ import (
 )
 
 // Origin says where the embedded samples come from; print it beside what is computed from them.
-const Origin = "generated, not recorded: four told guests over a day (idle, office hours, batch jobs at night, a large one that grows)"
+const Origin = "minutes of real guests of fleets under test, recorded on 2026-11-28, and four told guests over a day (idle, office hours, batch jobs at night, a large one that grows)"
 
 //go:embed samples.jsonl.gz
 var embedded []byte
 
-// Samples that are embedded, in the order of time for each guest. It fails when the program was built with
-// a file that is not in the format.
+// Samples that come with myriad, in the order of time for each guest. It fails when the program was built
+// with a file that is not in the format.
 func Samples() ([]gear.Sample, error) {
 	samples, err := Read(bytes.NewReader(embedded))
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded samples: %w", err)
 	}
-	return samples, nil
+	return append(samples, Told()...), nil
 }
 
 // longestLine of a file of samples in bytes: a sample with every list full takes some 4 KiB.

@@ -2,41 +2,70 @@ package recorded
 
 import (
 	"bytes"
-	"flag"
-	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/gear"
 )
 
-var update = flag.Bool("update", false, "write samples.jsonl.gz")
-
-func TestEmbeddedSamplesAreThoseThatAreTold(t *testing.T) {
-	if *update {
-		var file bytes.Buffer
-		if err := Write(&file, Told()); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile("samples.jsonl.gz", file.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		embedded = file.Bytes()
-	}
+// TestSamples: what is embedded can be read, and holds guests at rest and under load that reported all.
+func TestSamples(t *testing.T) {
 	samples, err := Samples()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got, want bytes.Buffer
-	if err := Write(&got, samples); err != nil {
-		t.Fatal(err)
+	idle, busy := 0, 0
+	for _, sample := range samples {
+		if strings.HasPrefix(sample.Guest, "told-") {
+			continue
+		}
+		switch writes := writesOf(sample); {
+		case writes > 10:
+			busy++
+		case writes >= 0:
+			idle++
+		}
 	}
-	if err := Write(&want, Told()); err != nil {
-		t.Fatal(err)
+	if idle < 10 || busy < 10 {
+		t.Errorf("%d samples of recorded guests at rest and %d under load", idle, busy)
 	}
-	if !bytes.Equal(got.Bytes(), want.Bytes()) {
-		t.Errorf("the file is not what is told (%d samples, %d told): run the test with -update", len(samples), len(Told()))
+}
+
+// writesOf a sample, per second; -1: it has none.
+func writesOf(sample gear.Sample) float64 {
+	for _, metric := range sample.Load.Metrics {
+		if metric.Name == v1alpha1.LoadWritesPerSecond {
+			return metric.Value.AsApproximateFloat64()
+		}
+	}
+	return -1
+}
+
+// TestRepeated: a short history fills a day, in the order of time.
+func TestRepeated(t *testing.T) {
+	begun := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	var history []gear.Sample
+	for minutes := range 20 {
+		history = append(history, gear.Sample{Guest: "g", Load: v1alpha1.Load{SampledAt: metav1.NewTime(begun.Add(time.Duration(minutes) * time.Minute))}})
+	}
+	last, count := begun.Add(-time.Minute), 0
+	for sample := range repeated(history) {
+		if at := sample.Load.SampledAt.Time; !at.After(last) || at.Sub(begun) >= day {
+			t.Fatalf("sample %d is at %s, after one at %s", count, at, last)
+		}
+		last = sample.Load.SampledAt.Time
+		count++
+	}
+	if count != 24*60 {
+		t.Errorf("a day has %d samples of a minute each", count)
+	}
+	if one := slices.Collect(repeated(history[:1])); len(one) != 24*60 {
+		t.Errorf("a single sample fills the day with %d", len(one))
 	}
 }
 

@@ -39,7 +39,7 @@ var told = []struct {
 	}},
 }
 
-// Told is what the embedded file holds: a day of each told guest.
+// Told is a day of each told guest.
 func Told() []gear.Sample {
 	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	var samples []gear.Sample

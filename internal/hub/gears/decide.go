@@ -149,7 +149,7 @@ func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision, busy func
 	if c.size, possible = p.resize(g, in, decision); !possible {
 		return
 	}
-	c.tuning, c.retune = p.retune(g, in, decision, busy)
+	c.tuning, c.retune = retune(in, decision)
 	if g.problem != "" && !strings.HasPrefix(c.gear.Message, g.problem) {
 		c.gear.Reason, c.gear.Message = v1alpha1.ReasonGearNotFound, g.problem+"; until then: "+c.gear.Message
 	}
@@ -176,27 +176,19 @@ func (p *pass) resize(g *guest, in gear.Input, decision gear.Decision) (size *v1
 	return &wanted, true
 }
 
-// retune says which tuning to write, as resize does for the size. busy says why no guest of the tenant
-// may be restarted; Decide has asked it for a move.
-func (p *pass) retune(g *guest, in gear.Input, decision gear.Decision, busy func() string) (tuning *v1alpha1.ControlPlaneTuning, changes bool) {
-	target, known := gear.Find(in.Box, decision.Tuning)
-	if known {
+// retune says which tuning to write: that of the gear that was moved to. Where the Gearbox has given the same
+// gear another tuning, a guest gets it with its next move: an edit of the Gearbox must not restart the fleet.
+func retune(in gear.Input, decision gear.Decision) (tuning *v1alpha1.ControlPlaneTuning, changes bool) {
+	if decision.Tuning == in.Tuning {
+		return nil, false
+	}
+	if target, known := gear.Find(in.Box, decision.Tuning); known {
 		tuning = gear.Tuning(target)
-	}
-	if decision.Tuning != in.Tuning {
-		return tuning, true
-	}
-	if !known || !in.Tunable || equality.Semantic.DeepEqual(g.order.Spec.Tuning, tuning) || !p.mayRefit(g) || !in.WindowOpen {
-		return nil, false
-	}
-	if busy() != "" {
-		p.lookAgain(busyRetry)
-		return nil, false
 	}
 	return tuning, true
 }
 
-// mayRefit tells whether a guest may get what its gear has become: that is no move, but no less of a change.
+// mayRefit tells whether a guest may get the size that its gear has become: that is no move, but no less of a change.
 func (p *pass) mayRefit(g *guest) bool { return g.healthy && p.frozen() == "" }
 
 // grow books a size, and promises it until the cache shows it.

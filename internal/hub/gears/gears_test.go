@@ -328,7 +328,8 @@ func TestBoundsOfARunningGuest(t *testing.T) {
 	}
 }
 
-// TestGearThatBecameAnother: the Gearbox gives the same gear another size.
+// TestGearThatBecameAnother: the Gearbox gives the same gear another size, which its guests get at once, and
+// another tuning, which would restart them all.
 func TestGearThatBecameAnother(t *testing.T) {
 	b := newBench(t, cell("c", 100_000))
 	b.guest("c", "team", "shop", fitsNano)
@@ -339,7 +340,7 @@ func TestGearThatBecameAnother(t *testing.T) {
 	})
 	b.pass(time.Second, "c")
 	o := b.orderOf("shop")
-	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 399 {
+	if got := o.Spec.Size.Scheduler.CPU.MilliValue(); got != 9 || o.Spec.Tuning.MaxRequestsInFlight != 400 {
 		t.Errorf("the scheduler has %dm, the tuning %+v", got, o.Spec.Tuning)
 	}
 	b.wantGears("that is no move", "shop", "nano/nano")

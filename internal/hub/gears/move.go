@@ -124,8 +124,8 @@ func (r *reconciler) carryOut(ctx context.Context, g *guest) error {
 	return nil
 }
 
-// apply a change to an order. The copy of the Cluster in it is as the order is now written for, unless its
-// bounds are none.
+// apply a change to an order. The bounds in its copy of the Cluster are those that it is now written for,
+// unless they are none.
 func (c *change) apply(g *guest, order *v1alpha1.ControlPlane) {
 	if c.size != nil {
 		order.Spec.Size = *c.size
@@ -134,7 +134,7 @@ func (c *change) apply(g *guest, order *v1alpha1.ControlPlane) {
 		order.Spec.Tuning = c.tuning
 	}
 	if g.problem == "" {
-		order.Spec.Cluster.Spec = *g.cluster.Spec.DeepCopy()
+		order.Spec.Cluster.Spec.Gears = g.cluster.Spec.Gears.DeepCopy()
 	}
 }
 

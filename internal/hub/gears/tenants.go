@@ -17,7 +17,7 @@ const (
 	// that has the order may report the guest as it was before it begins. A Zonal guest restarts zone by
 	// zone, about 15 s each with draining.
 	restartTime = time.Minute
-	// reportLag is how long after a new tuning a report of the guest may be from before its restart.
+	// reportLag is how long after a move a report of the guest may be from before the move took effect.
 	reportLag = 20 * time.Second
 	// defaultHealthSeconds is the default of Gearbox.spec.shifting.healthSeconds.
 	defaultHealthSeconds = 600
@@ -63,7 +63,8 @@ func (r *restarts) claim(ctx context.Context, reader client.Reader, p *pass, g *
 	return ""
 }
 
-// restarting says that another guest of the tenant was tuned and is not there yet; empty: it is.
+// restarting says that another guest of the tenant was tuned and is not there yet; empty: it is. One that did
+// not become healthy in time is given as long again to go back.
 func restarting(ctx context.Context, reader client.Reader, p *pass, order *v1alpha1.ControlPlane) string {
 	var cluster v1alpha1.Cluster
 	key := client.ObjectKey{Namespace: order.Spec.Cluster.Namespace, Name: order.Spec.Cluster.Name}
@@ -75,7 +76,7 @@ func restarting(ctx context.Context, reader client.Reader, p *pass, order *v1alp
 			continue
 		}
 		behind := order.Generation != order.Status.ObservedGeneration
-		if behind || within(p.now, move.Time.Time, restartTime) || !isHealthy(order) && within(p.now, move.Time.Time, p.healthTime()) {
+		if behind || within(p.now, move.Time.Time, restartTime) || !isHealthy(order) && within(p.now, move.Time.Time, 2*p.healthTime()) {
 			return fmt.Sprintf("guest %s is being restarted for its tuning of %s", key, move.To)
 		}
 		return ""
