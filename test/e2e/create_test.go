@@ -121,14 +121,15 @@ func TestTwoTenantsOneName(t *testing.T) {
 	}
 }
 
-// TestAgentKilledAtEveryStepOfACreate kills the agent whenever something of the new guest changes.
+// TestAgentKilledAtEveryStepOfACreate kills the agent whenever something of the new guest changes. An agent that
+// is quicker than the test's looks at its work dies fewer times: then another guest is created.
 func TestAgentKilledAtEveryStepOfACreate(t *testing.T) {
 	s := sharedFleet(t)
-	rounds := 1
+	rounds, total := 1, 0
 	if full() {
 		rounds = 5
 	}
-	for round := range rounds {
+	for round := 0; round < rounds || total < 3 && round < rounds+5; round++ {
 		name := fmt.Sprintf("hardy-%d", round)
 		s.run(t, "cluster", "create", name, "--region", "eu-frankfurt")
 		t.Cleanup(func() { s.deleteCluster(t, "default", name) })
@@ -146,12 +147,13 @@ func TestAgentKilledAtEveryStepOfACreate(t *testing.T) {
 			}
 			return fmt.Sprintf("%d kills, %s", killed, step), len(g.instances(t)) == 4
 		})
-		if killed < 3 {
-			t.Errorf("the agent was killed %d times only", killed)
-		}
+		total += killed
 		s.run(t, "cluster", "wait", name)
 		s.run(t, "cluster", "delete", name)
 		g.gone(t)
+	}
+	if total < 3 {
+		t.Errorf("the agent was killed %d times only", total)
 	}
 }
 
