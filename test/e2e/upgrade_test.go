@@ -15,7 +15,7 @@ import (
 // gateways are upgraded, too: they carry bytes and cannot tell clients to go elsewhere, so connections
 // that outlive their grace break, but one of the two always listens.
 func TestUpgradeRestartsNoGuest(t *testing.T) {
-	t.Parallel() // it has its own fleet, and mostly waits
+	// Not in parallel: no request may fail, and two fleets that come up at once leave a load no CPU.
 	s := ownFleet(t)
 	present := s.Binary
 	s.Binary = buildOld(t)
