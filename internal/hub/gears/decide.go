@@ -88,7 +88,7 @@ func (p *pass) decide(g *guest, busy func() string) {
 		}
 	}
 	p.lookAgain(decision.Again)
-	p.settle(g, in, decision, busy)
+	p.settle(g, in, decision)
 }
 
 // input of Decide.
@@ -140,7 +140,7 @@ func (p *pass) roomFor(g *guest, name string) string {
 }
 
 // settle a decision: book what the guest takes, and note what to write.
-func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision, busy func() string) {
+func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision) {
 	if decision.Blocked {
 		g.blocked = decision.Gear.Message
 	}
