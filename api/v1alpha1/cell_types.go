@@ -53,6 +53,19 @@ type CellSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	MaxGuests int32 `json:"maxGuests,omitempty"`
 
+	// MaxGuestsPerTenant that the cell accepts, so that its loss hurts one tenant only so much; 0: any number.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	MaxGuestsPerTenant int32 `json:"maxGuestsPerTenant,omitempty"`
+
+	// Network says how the cell reaches its guests' networks; none: nothing is known, and nothing limits it.
+	// +optional
+	Network *CellNetwork `json:"network,omitempty"`
+
+	// Cost of the cell's capacity; none: it counts as free.
+	// +optional
+	Cost *CellCost `json:"cost,omitempty"`
+
 	// Kinds of template that the cell accepts; empty accepts all.
 	// +optional
 	// +listType=set
@@ -121,6 +134,10 @@ type CellStatus struct {
 	// +optional
 	// +listType=set
 	Versions []string `json:"versions,omitempty"`
+
+	// SnapshotRegion is the Region in which the agent's store of etcd's snapshots lies; empty: there is none.
+	// +optional
+	SnapshotRegion string `json:"snapshotRegion,omitempty"`
 
 	// CertificateRequest (PEM) asks for the agent's next certificate. The answer is the ConfigMap
 	// AgentCredentialConfigMap in the cell's namespace.

@@ -9,7 +9,7 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced
-// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.spec.region`
+// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.region`
 // +kubebuilder:printcolumn:name="Cell",type=string,JSONPath=`.status.cell`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
 // +kubebuilder:printcolumn:name="Availability",type=string,JSONPath=`.status.availability`
@@ -40,7 +40,8 @@ const (
 
 // ClusterSpec is what a user asks for. What is left out comes from the template.
 //
-// +kubebuilder:validation:XValidation:rule="self.region == oldSelf.region",message="region is immutable: create a new Cluster in the other region"
+// +kubebuilder:validation:XValidation:rule="has(self.region) || has(self.residency)",message="write spec.region, for example region: cn-hangzhou, or spec.residency, from which the fleet chooses a region"
+// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: create a new Cluster in the other region"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template is immutable: create a new Cluster from the other template"
 // +kubebuilder:validation:XValidation:rule="has(self.availability) == has(oldSelf.availability) && (!has(self.availability) || self.availability == oldSelf.availability)",message="availability is immutable: create a new Cluster with the other availability"
 // +kubebuilder:validation:XValidation:rule="has(self.network) == has(oldSelf.network) && (!has(self.network) || self.network == oldSelf.network)",message="network is immutable: create a new Cluster with the other addresses"
@@ -52,10 +53,15 @@ type ClusterSpec struct {
 	// +optional
 	Template string `json:"template,omitempty"`
 
-	// Region names the Region.
+	// Region names the Region; none: any region that residency allows.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
-	Region string `json:"region"`
+	Region string `json:"region,omitempty"`
+	// Residency limits where anything of the guest may lie. A change moves nothing: where the guest lies
+	// against the new rule, its Resident condition and 'myriad residency report' say so.
+	// +optional
+	Residency *Residency `json:"residency,omitempty"`
 
 	// Version of Kubernetes: the name of a Release.
 	// +optional
@@ -97,20 +103,49 @@ type MaintenanceWindow struct {
 	DurationMinutes int32 `json:"durationMinutes"`
 }
 
-// ClusterNetwork holds the addresses inside a guest.
+// ClusterNetwork holds the addresses inside a guest. Without a VPC both CIDRs must be written, and may be those
+// of other guests, too. In a VPC what is not written is planned from nodes, podsPerNode and services.
 //
-// +kubebuilder:validation:XValidation:rule="!isCIDR(self.podCIDR) || !isCIDR(self.serviceCIDR) || !(cidr(self.podCIDR).containsCIDR(cidr(self.serviceCIDR)) || cidr(self.serviceCIDR).containsCIDR(cidr(self.podCIDR)))",message="podCIDR and serviceCIDR overlap: choose two ranges that share no address, for example 10.244.0.0/16 and 10.96.0.0/16"
+// +kubebuilder:validation:XValidation:rule="has(self.vpc) || (has(self.podCIDR) && has(self.serviceCIDR))",message="write podCIDR and serviceCIDR, for example 10.244.0.0/16 and 10.96.0.0/16, or the vpc from whose pools they are planned"
+// +kubebuilder:validation:XValidation:rule="has(self.vpc) || (!has(self.nodeCIDR) && !has(self.nodes) && !has(self.podsPerNode) && !has(self.services))",message="nodes, podsPerNode, services and nodeCIDR are planned in a vpc only: name it, or leave them out"
+// +kubebuilder:validation:XValidation:rule="!has(self.podCIDR) || !has(self.serviceCIDR) || !isCIDR(self.podCIDR) || !isCIDR(self.serviceCIDR) || !(cidr(self.podCIDR).containsCIDR(cidr(self.serviceCIDR)) || cidr(self.serviceCIDR).containsCIDR(cidr(self.podCIDR)))",message="podCIDR and serviceCIDR overlap: choose two ranges that share no address, for example 10.244.0.0/16 and 10.96.0.0/16"
 type ClusterNetwork struct {
+	// VPC of the region that the guest's nodes, pods and Services lie in; none: a network of its own.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$`
+	VPC string `json:"vpc,omitempty"`
+	// Nodes is the largest number of nodes that addresses are planned for; 0: 16.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	Nodes int32 `json:"nodes,omitempty"`
+	// PodsPerNode is the largest number of pods of a node; 0: 110, as kubelet has it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	PodsPerNode int32 `json:"podsPerNode,omitempty"`
+	// Services is the largest number of Services; 0: 4096.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Services int32 `json:"services,omitempty"`
+	// NodeCIDR is the range of the nodes in the VPC: an IPv4 network.
+	// +optional
+	// +kubebuilder:validation:MaxLength=43
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).ip().isGlobalUnicast() && cidr(self) == cidr(self).masked()",message="nodeCIDR must be an IPv4 unicast network in its shortest form (no loopback or link-local one), for example 10.0.0.0/24"
+	NodeCIDR string `json:"nodeCIDR,omitempty"`
 	// PodCIDR is the range of the pods: an IPv4 network of at least 256 addresses.
+	// +optional
 	// +kubebuilder:validation:MaxLength=43
 	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).ip().isGlobalUnicast() && cidr(self) == cidr(self).masked()",message="podCIDR must be an IPv4 unicast network in its shortest form (no loopback or link-local one), for example 10.244.0.0/16"
 	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 8)",message="podCIDR must have between 256 and 16,777,216 addresses: a prefix length of 8 to 24, for example 10.244.0.0/16"
-	PodCIDR string `json:"podCIDR"`
+	PodCIDR string `json:"podCIDR,omitempty"`
 	// ServiceCIDR is the range of the Services: an IPv4 network of 256 to 1,048,576 addresses (kube-apiserver allows no more).
+	// +optional
 	// +kubebuilder:validation:MaxLength=43
 	// +kubebuilder:validation:XValidation:rule="isCIDR(self) && cidr(self).ip().family() == 4 && cidr(self).ip().isGlobalUnicast() && cidr(self) == cidr(self).masked()",message="serviceCIDR must be an IPv4 unicast network in its shortest form (no loopback or link-local one), for example 10.96.0.0/16"
 	// +kubebuilder:validation:XValidation:rule="!isCIDR(self) || (cidr(self).prefixLength() <= 24 && cidr(self).prefixLength() >= 12)",message="serviceCIDR must have between 256 and 1,048,576 addresses: a prefix length of 12 to 24, for example 10.96.0.0/16"
-	ServiceCIDR string `json:"serviceCIDR"`
+	ServiceCIDR string `json:"serviceCIDR,omitempty"`
 }
 
 // ClusterStatus is what the hub knows of a guest.
@@ -118,6 +153,9 @@ type ClusterStatus struct {
 	// ID of the guest, for people: the truth is the ControlPlane's name.
 	// +optional
 	ID string `json:"id,omitempty"`
+	// Region that the guest lives in.
+	// +optional
+	Region string `json:"region,omitempty"`
 	// Cell that the guest lives in.
 	// +optional
 	Cell string `json:"cell,omitempty"`
@@ -136,7 +174,10 @@ type ClusterStatus struct {
 	// Gear that the guest has, and why; none while gears are not computed for it.
 	// +optional
 	Gear *ClusterGear `json:"gear,omitempty"`
-	// RejectedCells says for each cell of the region why it did not take the guest. Empty once it is bound.
+	// Placement is why the guest lies where it lies; none until it is bound.
+	// +optional
+	Placement *ClusterPlacement `json:"placement,omitempty"`
+	// RejectedCells says for each cell that did not take the guest why, as of the last decision.
 	// +optional
 	// +listType=map
 	// +listMapKey=cell
@@ -145,7 +186,7 @@ type ClusterStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Scheduled, Ready.
+	// Conditions: Scheduled, Ready, Resident.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -9,6 +9,9 @@ const (
 	ConditionReady = "Ready"
 	// ConditionScheduled is True when a Cluster is bound to a cell.
 	ConditionScheduled = "Scheduled"
+	// ConditionResident is False when something of a Cluster lies where spec.residency does not allow it. It
+	// is there only where a residency is asked for.
+	ConditionResident = "Resident"
 	// ConditionProgressing is True while a control plane moves towards its order.
 	ConditionProgressing = "Progressing"
 	// ConditionDeleted is True when an agent has removed everything of a tombstoned guest.
@@ -38,7 +41,15 @@ const (
 	ReasonGearNotFound      = "GearNotFound"      // the gear bounds of the Cluster or its template name no gear, or lie outside; the message says what to write
 	ReasonNameTaken         = "NameTaken"         // an earlier guest of this name is still being removed
 	ReasonNoRoom            = "NoRoom"            // every cell of the region was rejected; the message says why, cell by cell
+	ReasonVPCNotFound       = "VPCNotFound"       // spec.network.vpc names no VPC of the region, or one that is not the tenant's
+	ReasonInvalidAddresses  = "InvalidAddresses"  // a CIDR that was asked for lies in no pool, or overlaps one that is taken; the message says which
 	ReasonOrphanNotReported = "OrphanNotReported" // an adoption names a guest that the cell does not report
+)
+
+// Reasons of ConditionResident.
+const (
+	ReasonResident          = "Resident"          // everything lies where the residency allows it
+	ReasonResidencyViolated = "ResidencyViolated" // the message says which part lies where, and against which rule
 )
 
 // Reasons of ConditionReady and ConditionProgressing.

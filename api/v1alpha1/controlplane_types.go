@@ -109,6 +109,12 @@ type ControlPlaneSpec struct {
 	// +optional
 	EscrowRecipient string `json:"escrowRecipient,omitempty"`
 
+	// SnapshotsRefused says why no snapshot of the guest's etcd may be stored where the cell stores them; empty:
+	// they may. The agent then takes none, and no step that needs one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1000
+	SnapshotsRefused string `json:"snapshotsRefused,omitempty"`
+
 	// Tombstone orders the guest's removal. Nothing else does.
 	// +optional
 	Tombstone *Tombstone `json:"tombstone,omitempty"`

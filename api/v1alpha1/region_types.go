@@ -49,6 +49,29 @@ type RegionSpec struct {
 	// +optional
 	// +kubebuilder:validation:Pattern=`^age1[a-z0-9]+$`
 	EscrowRecipient string `json:"escrowRecipient,omitempty"`
+
+	// MetricsRegion is the Region to which the metrics of this region's guests flow first; empty: this one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=40
+	MetricsRegion string `json:"metricsRegion,omitempty"`
+
+	// VPCs of the region. One that is in use stays in force for the guests that it has.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=50
+	VPCs []VPC `json:"vpcs,omitempty"`
+
+	// Placement says how guests are placed; none: by the defaults.
+	// +optional
+	Placement *PlacementPolicy `json:"placement,omitempty"`
+
+	// Quotas of tenants in the region.
+	// +optional
+	// +listType=map
+	// +listMapKey=tenant
+	// +kubebuilder:validation:MaxItems=500
+	Quotas []TenantQuota `json:"quotas,omitempty"`
 }
 
 // RegionGateway is where the region's gateways listen: one shared port for clients that send a

@@ -8,6 +8,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
+	"github.com/myriad-fleet/myriad/internal/residency"
 )
 
 // Vector is an amount of what zones run out of.
@@ -16,11 +17,23 @@ type Vector struct {
 	MilliCPU int64
 	// Memory in bytes.
 	Memory int64
+	// Pods in number. Each has one address.
+	Pods int64
+	// Addresses of pods, in number.
+	Addresses int64
+	// Volumes in number.
+	Volumes int64
 }
+
+// Unlimited is a capacity that nothing counts.
+const Unlimited = -1
 
 // Add returns the sum.
 func (v Vector) Add(other Vector) Vector {
-	return Vector{MilliCPU: v.MilliCPU + other.MilliCPU, Memory: v.Memory + other.Memory}
+	return Vector{
+		MilliCPU: v.MilliCPU + other.MilliCPU, Memory: v.Memory + other.Memory,
+		Pods: v.Pods + other.Pods, Addresses: v.Addresses + other.Addresses, Volumes: v.Volumes + other.Volumes,
+	}
 }
 
 // Demand is what a guest takes in one zone.
@@ -31,12 +44,48 @@ type Demand struct {
 	APIServerMilliCPU int64
 }
 
+// Guest is what placement knows of a guest that has its place.
+type Guest struct {
+	// Tenant is the namespace of the guest's Cluster.
+	Tenant string
+	// VPC that the guest reaches into; empty: none.
+	VPC string
+	// Zones of the cell, and Demand in each of them.
+	Zones  []string
+	Demand []Demand
+}
+
+// Region is what placement knows of a region; its cells share it.
+type Region struct {
+	residency.Place
+
+	// Weights of the scores by name.
+	Weights map[string]int64
+	// MaxRoundTrip between two zones of a guest, in microseconds.
+	MaxRoundTrip int64
+	// Quotas by tenant; that of "*" is for all others.
+	Quotas map[string]v1alpha1.TenantQuota
+	// Used is what each tenant has in all cells of the region. Take and Release of its cells keep it.
+	Used map[string]TenantUse
+}
+
+// TenantUse is what a tenant has in a region, over all zones.
+type TenantUse struct {
+	Guests int
+	Vector
+}
+
+// NewRegion without guests.
+func NewRegion(region *v1alpha1.Region) *Region {
+	return &Region{Place: residency.PlaceOf(region), Used: map[string]TenantUse{}}
+}
+
 // Cell is what placement knows of a cell.
 type Cell struct {
 	// Name of the cell.
 	Name string
 	// Region of the cell.
-	Region string
+	Region *Region
 	// Ready while the cell's agent renews its Lease.
 	Ready bool
 	// RuntimeProblem is why no control plane can be run here; empty when one can.
@@ -72,12 +121,12 @@ type Zone struct {
 	Held bool
 }
 
-// NewCell describes a cell that holds no guest yet. Room lies only in zones that the operator
+// NewCell describes a cell of a region that holds no guest yet. Room lies only in zones that the operator
 // names and whose capacity the agent reports.
-func NewCell(cell *v1alpha1.Cell, ready bool) *Cell {
+func NewCell(cell *v1alpha1.Cell, region *Region, ready bool) *Cell {
 	state := &Cell{
 		Name:           cell.Name,
-		Region:         cell.Spec.Region,
+		Region:         region,
 		Ready:          ready,
 		RuntimeProblem: RuntimeProblem(cell),
 		Cordoned:       cell.Spec.Cordoned,
@@ -113,11 +162,18 @@ func RuntimeProblem(cell *v1alpha1.Cell) string {
 	return fit.Reason + ": " + fit.Message
 }
 
-// Take books a guest in zones of the cell. Zones that the cell no longer has are passed over.
-func (c *Cell) Take(tenant string, zones []string, demand []Demand) {
+// Take books a guest in its zones of the cell. Zones that the cell no longer has are passed over.
+func (c *Cell) Take(guest Guest) {
 	c.Guests++
-	c.Tenants[tenant]++
-	c.book(zones, demand, 1)
+	c.Tenants[guest.Tenant]++
+	c.book(guest.Zones, guest.Demand, 1)
+}
+
+// Release undoes Take.
+func (c *Cell) Release(guest Guest) {
+	c.Guests--
+	c.Tenants[guest.Tenant]--
+	c.book(guest.Zones, guest.Demand, -1)
 }
 
 // book a demand in zones, times times: 1 adds it, -1 takes exactly that out again.

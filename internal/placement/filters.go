@@ -34,7 +34,7 @@ var filters = []filter{
 	versionUnavailable,
 	tooFewZones,
 	full,
-	noPlainPort,
+	regionProblem,
 	reserveBroken,
 }
 
@@ -48,7 +48,7 @@ func rejection(request Request, cell *Cell) (reason, message string, rejected bo
 }
 
 func otherRegion(request Request, cell *Cell) (string, string, bool) {
-	return ReasonOtherRegion, fmt.Sprintf("lies in region %s", cell.Region), cell.Region != request.Region
+	return ReasonOtherRegion, fmt.Sprintf("lies in region %s", cell.Region.Region), request.Region != "" && cell.Region.Region != request.Region
 }
 
 func kindNotAccepted(request Request, cell *Cell) (string, string, bool) {
@@ -100,8 +100,9 @@ func full(_ Request, cell *Cell) (string, string, bool) {
 		cell.MaxGuests > 0 && cell.Guests >= cell.MaxGuests
 }
 
-func noPlainPort(request Request, _ *Cell) (string, string, bool) {
-	return ReasonNoPlainPort, "every plain port of the region's gateways is given away; widen spec.gateway of the Region", !request.PlainPortFree
+func regionProblem(request Request, cell *Cell) (string, string, bool) {
+	problem, found := request.RegionProblems[cell.Region.Region]
+	return problem.Reason, problem.Message, found
 }
 
 func reserveBroken(request Request, cell *Cell) (string, string, bool) {

@@ -2,12 +2,12 @@ package placement
 
 import "fmt"
 
-// GrowthProblem says why a guest that lies in these zones of the cell, and was counted there with what
-// it takes from (Take), must not take to instead; empty: it may. Its zones stay what they are. Growth keeps the
+// GrowthProblem says why a guest that was counted in the cell (Take) must not take to instead; empty: it may. Its zones stay what they are. Growth keeps the
 // reserve of each of them, before and after the loss of any one other zone, by the arithmetic of Place:
 // etcd, and all of a Single guest, stay where they are on a loss. A zone that is over its reserve already
 // lets nobody grow into it. A guest that takes no more than before of anything always may.
-func GrowthProblem(cell *Cell, zones []string, from, to []Demand) string {
+func GrowthProblem(cell *Cell, guest Guest, to []Demand) string {
+	zones, from := guest.Zones, guest.Demand
 	if !More(from, to) {
 		return ""
 	}
@@ -30,12 +30,12 @@ func GrowthProblem(cell *Cell, zones []string, from, to []Demand) string {
 }
 
 // Grow books what GrowthProblem finds no problem with, and changes nothing otherwise.
-func Grow(cell *Cell, zones []string, from, to []Demand) (problem string) {
-	if problem := GrowthProblem(cell, zones, from, to); problem != "" {
+func Grow(cell *Cell, guest Guest, to []Demand) (problem string) {
+	if problem := GrowthProblem(cell, guest, to); problem != "" {
 		return problem
 	}
-	cell.book(zones, from, -1)
-	cell.book(zones, to, 1)
+	cell.book(guest.Zones, guest.Demand, -1)
+	cell.book(guest.Zones, to, 1)
 	return ""
 }
 
