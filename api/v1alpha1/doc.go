@@ -17,7 +17,7 @@ var GroupVersion = schema.GroupVersion{Group: "fleet.myriad.dev", Version: "v1al
 // AddToScheme registers every kind of this package.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
-		&Region{}, &RegionList{},Region{}, &RegionList{},
+		&Region{}, &RegionList{},
 		&Ledger{}, &LedgerList{},
 		&Cell{}, &CellList{},
 		&Release{}, &ReleaseList{},
