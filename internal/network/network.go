@@ -41,3 +41,9 @@ func (v *VPC) Take(id string, ranges Ranges) error { return nil }
 
 // Release what a guest has; nothing happens when it has nothing.
 func (v *VPC) Release(id string) {}
+
+// ParseRanges reads ranges of the API.
+func ParseRanges(v1alpha1.AddressRanges) (Ranges, error) { return Ranges{}, nil }
+
+// Addresses are ranges as the API has them.
+func (r Ranges) Addresses() v1alpha1.AddressRanges { return v1alpha1.AddressRanges{} }

@@ -120,7 +120,7 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 	if s.order != nil {
 		return false, nil
 	}
-	if s.cell == nil || s.cell.Spec.Region != s.cluster.Spec.Region {
+	if s.cell == nil || s.cell.Spec.Region != s.booking.Region {
 		_, err := r.writeCluster(ctx, s, order.Unbind)
 		return true, err
 	}
@@ -172,7 +172,9 @@ func (r *reconciler) desiredOrder(ctx context.Context, s *subject) (*v1alpha1.Co
 	if err != nil {
 		return nil, nil, err
 	}
-	resolved, problem := resolve.Cluster(s.cluster.Spec, catalogue)
+	spec := s.cluster.Spec
+	spec.Region = s.booking.Region
+	resolved, problem := resolve.Cluster(spec, catalogue)
 	if problem != nil {
 		return nil, problem, nil
 	}

@@ -16,8 +16,8 @@ import (
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 	return true, client.IgnoreNotFound(write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
 		c.Status.ID = s.booking.ID
+		c.Status.Region = s.booking.Region
 		c.Status.Cell = s.booking.Cell
-		c.Status.RejectedCells = nil
 		c.Status.ObservedGeneration = c.Generation
 		if s.order != nil {
 			c.Status.Version = s.order.Status.Version

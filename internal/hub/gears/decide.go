@@ -30,9 +30,8 @@ type guest struct {
 	bounds  v1alpha1.GearBounds
 	problem string // with the bounds that the Cluster asks for; empty: none
 
-	change  *change            // nil: there is nothing to write
-	grown   []placement.Demand // what was promised to it in this pass
-	blocked string             // why it has no room for what it should have; empty: it has
+	change  *change // nil: there is nothing to write
+	blocked string  // why it has no room for what it should have; empty: it has
 }
 
 // name of the guest for people.
@@ -191,17 +190,13 @@ func retune(in gear.Input, decision gear.Decision) (tuning *v1alpha1.ControlPlan
 // mayRefit tells whether a guest may get the size that its gear has become: that is no move, but no less of a change.
 func (p *pass) mayRefit(g *guest) bool { return g.healthy && p.frozen() == "" }
 
-// grow books a size, and promises it until the cache shows it.
+// grow books a size.
 func (p *pass) grow(g *guest, size v1alpha1.ControlPlaneSize) (problem string) {
 	demand := placement.DemandOf(g.order.Spec.Availability, size)
 	if !placement.More(placement.DemandOf(g.order.Spec.Availability, g.order.Spec.Size), demand) {
 		return "" // what it gives back is free once the cache shows it
 	}
-	if problem := p.room.grow(order.BookingFor(g.order), demand); problem != "" {
-		return problem
-	}
-	g.grown = demand
-	return ""
+	return p.room.grow(order.BookingFor(g.order), demand)
 }
 
 // sameReport tells whether there is nothing new to report. A message alone is nothing new: it quotes
