@@ -52,7 +52,19 @@ func (b *Books) GrowthProblem(booked order.Booking, to []placement.Demand) strin
 	if booking == nil {
 		return "guest " + booked.ID + " has no room booked in cell " + booked.Cell + " yet"
 	}
-	return placement.GrowthProblem(cell, guestOf(*booking), to)
+	ordered, known := b.ordered[copyID(booked.Cell, booked.ID)]
+	if !known {
+		return placement.GrowthProblem(cell, guestOf(*booking), to)
+	}
+	// What was promised to it and not given may have been lost with the cell's capacity since.
+	promised, now := guestOf(*booking), guestOf(*booking)
+	now.Demand = demands(ordered)
+	cell.Release(promised)
+	cell.Take(now)
+	problem := placement.GrowthProblem(cell, now, to)
+	cell.Release(now)
+	cell.Take(promised)
+	return problem
 }
 
 // Grow books what GrowthProblem finds no problem with. What a guest gives back stays booked until its order
@@ -64,12 +76,12 @@ func (b *Books) Grow(booked order.Booking, to []placement.Demand) (problem strin
 	page := b.page(v1alpha1.CellLedger(booked.Cell))
 	booking := *page.find(booked.ID)
 	larger := placement.Larger(demands(booking.Room.Demand), to)
-	if problem := placement.Grow(b.Cells[booked.Cell], guestOf(booking), larger); problem != "" {
-		return problem
-	}
+	cell := b.Cells[booked.Cell]
+	cell.Release(guestOf(booking))
 	room := *booking.Room
 	room.Demand = zoneDemands(larger)
 	booking.Room = &room
+	cell.Take(guestOf(booking))
 	page.set(booking, b.now)
 	return ""
 }

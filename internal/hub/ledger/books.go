@@ -36,8 +36,9 @@ type Books struct {
 
 	now     time.Time
 	regions map[string]*region
-	pages   map[string]*page // by the name of the Ledger
-	held    map[string]bool  // ids of guests, and "<cell>/<id>" of their copies
+	pages   map[string]*page                 // by the name of the Ledger
+	held    map[string]bool                  // ids of guests, and "<cell>/<id>" of their copies
+	ordered map[string][]v1alpha1.ZoneDemand // what copies take by their orders, by "<cell>/<id>"
 	next    time.Duration
 }
 
@@ -80,7 +81,7 @@ func Names(regions []v1alpha1.Region, cells []v1alpha1.Cell) []string {
 // for any more is dropped.
 func Count(source Source) *Books {
 	b := &Books{
-		Cells: map[string]*placement.Cell{}, now: source.Now, regions: map[string]*region{}, pages: map[string]*page{}, held: map[string]bool{},
+		Cells: map[string]*placement.Cell{}, now: source.Now, regions: map[string]*region{}, pages: map[string]*page{}, held: map[string]bool{}, ordered: map[string][]v1alpha1.ZoneDemand{},
 	}
 	for name, ledger := range source.Ledgers {
 		b.pages[name] = newPage(ledger)
@@ -93,7 +94,9 @@ func Count(source Source) *Books {
 		b.Cells[cell.Name] = placement.NewCell(cell, b.region(cell.Spec.Region).placement, meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady))
 	}
 	facts, waiting := factsOf(source), waitingOf(source.Clusters)
-	keep := func(booking v1alpha1.Booking) bool { return source.Bound || waiting[booking.Cluster] || !b.expired(booking) }
+	keep := func(booking v1alpha1.Booking) bool {
+		return source.Bound || waiting[booking.Cluster] || !b.expired(booking)
+	}
 	for i := range source.Cells {
 		b.countRoom(&source.Cells[i], facts, keep)
 	}
@@ -139,7 +142,7 @@ func factsOf(source Source) []fact {
 	for i := range source.Orders {
 		o := &source.Orders[i]
 		var uid types.UID
-		if cluster := clusters[o.Spec.Cluster.Namespace+"/"+o.Spec.Cluster.Name]; cluster != nil {
+		if cluster := clusters[o.Spec.Cluster.Namespace+"/"+o.Spec.Cluster.Name]; cluster != nil && cluster.Labels[v1alpha1.LabelID] == o.Name {
 			uid = cluster.UID
 		}
 		add(order.BookingFor(o), o.Spec.Cluster.Namespace, uid, placement.DemandOf(o.Spec.Availability, o.Spec.Size), false)
@@ -176,6 +179,7 @@ func (b *Books) countRoom(cell *v1alpha1.Cell, facts []fact, keep func(v1alpha1.
 			continue
 		}
 		stands[f.booking.ID] = true
+		b.ordered[copyID(cell.Name, f.booking.ID)] = f.booking.Room.Demand
 		if f.orphan && page.find(f.booking.ID) == nil {
 			b.take(cell.Name, f.booking)
 			continue

@@ -80,7 +80,9 @@ func (s *Store) Write(ctx context.Context, books *Books) error {
 	for _, ledger := range books.changed() {
 		write := s.writer.Update
 		if ledger.ResourceVersion == "" {
-			write = func(ctx context.Context, object client.Object, _ ...client.UpdateOption) error { return s.writer.Create(ctx, object) }
+			write = func(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
+				return s.writer.Create(ctx, object)
+			}
 		}
 		if err := write(ctx, ledger); err != nil {
 			s.forget(ledger.Name)

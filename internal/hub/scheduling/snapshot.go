@@ -45,7 +45,9 @@ func (r *reconciler) scope(ctx context.Context, p *pass) error {
 	}
 	for i := range catalogue.Regions {
 		place := residency.PlaceOf(&catalogue.Regions[i])
-		if slices.ContainsFunc(p.anywhere, func(c v1alpha1.Cluster) bool { return isWaiting(&c) && residency.Violation(c.Spec.Residency, place) == "" }) {
+		if slices.ContainsFunc(p.anywhere, func(c v1alpha1.Cluster) bool {
+			return isWaiting(&c) && residency.Violation(c.Spec.Residency, place) == ""
+		}) {
 			p.regions = append(p.regions, place.Region)
 		}
 	}
