@@ -39,6 +39,7 @@ type Books struct {
 	pages   map[string]*page                 // by the name of the Ledger
 	held    map[string]bool                  // ids of guests, and "<cell>/<id>" of their copies
 	ordered map[string][]v1alpha1.ZoneDemand // what copies take by their orders, by "<cell>/<id>"
+	dropped []string                         // ids whose room is free again
 	next    time.Duration
 }
 
@@ -58,6 +59,9 @@ type Source struct {
 	Catalogue resolve.Catalogue
 	// Ledgers by name, as Names lists them or fewer: what has no Ledger here is not booked.
 	Ledgers map[string]*v1alpha1.Ledger
+	// Stood tells whether something stood for a guest's booking in an earlier pass (Store.Stood): once that is
+	// gone, so is the guest. Nil: nobody knows.
+	Stood func(id string) bool
 	// Bound tells that Clusters that wait are not among Clusters: nothing that is booked for them is dropped.
 	Bound bool
 }
@@ -101,7 +105,7 @@ func Count(source Source) *Books {
 		b.countRoom(&source.Cells[i], facts, keep)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.regions)) {
-		b.countRegion(b.regions[name], facts)
+		b.countRegion(b.regions[name], facts, keep)
 	}
 	return b
 }
@@ -186,7 +190,13 @@ func (b *Books) countRoom(cell *v1alpha1.Cell, facts []fact, keep func(v1alpha1.
 		}
 		page.set(b.settled(page.find(f.booking.ID), f.booking), b.now)
 	}
-	page.keep(func(booking v1alpha1.Booking) bool { return stands[booking.ID] || keep(booking) })
+	page.keep(func(booking v1alpha1.Booking) bool {
+		kept := stands[booking.ID] || keep(booking)
+		if !kept {
+			b.dropped = append(b.dropped, booking.ID)
+		}
+		return kept
+	})
 	for _, booking := range page.bookings() {
 		b.take(cell.Name, booking)
 	}

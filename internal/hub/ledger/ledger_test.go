@@ -88,6 +88,10 @@ func TestCount(t *testing.T) {
 		}, want: 1500, port: 20002},
 		"Fresh":   {reason: "another hub's cache may show a Cluster that ours does not", change: func(s *Source) { booked(s, another("", expiry-time.Second)) }, want: 1500, port: 20002},
 		"Expired": {reason: "nothing stands for it any more", change: func(s *Source) { booked(s, another("", expiry)) }, want: 1000, port: 20001},
+		"Stood": {reason: "its Cluster was seen, and is gone", change: func(s *Source) {
+			booked(s, another("", time.Second))
+			s.Stood = func(id string) bool { return id == "g000000002" }
+		}, want: 1000, port: 20001},
 		"Bound":   {reason: "who does not know of those who wait drops nothing", change: func(s *Source) { booked(s, another("", expiry)); s.Bound = true }, want: 1500, port: 20002},
 		"Growth":  {reason: "the order may not show it yet", change: func(s *Source) { own(s, 3000, growthTrial-time.Second) }, want: 3000, port: 20001},
 		"Shrinks": {reason: "the order is smaller, and nobody writes it any more", change: func(s *Source) { own(s, 3000, growthTrial) }, want: 1000, port: 20001},

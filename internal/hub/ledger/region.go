@@ -53,8 +53,9 @@ func reservedBy(region string, cells []v1alpha1.Cell) []netip.Prefix {
 	return reserved
 }
 
-// countRegion brings the Ledgers of ports and addresses up to date: copies of one guest share both.
-func (b *Books) countRegion(r *region, facts []fact) {
+// countRegion brings the Ledgers of ports and addresses up to date: copies of one guest share both. Of what no fact
+// stands for it keeps what it is told to.
+func (b *Books) countRegion(r *region, facts []fact, keep func(v1alpha1.Booking) bool) {
 	ports := b.page(v1alpha1.RegionLedger(r.spec.Name))
 	for i := range facts {
 		f := &facts[i]
@@ -67,14 +68,14 @@ func (b *Books) countRegion(r *region, facts []fact) {
 			b.pageOfVPC(r, f.booking).set(rangesOf(f.booking), b.now)
 		}
 	}
-	stale := func(booking v1alpha1.Booking) bool { return b.held[booking.ID] || !b.expired(booking) }
-	ports.keep(stale)
+	kept := func(booking v1alpha1.Booking) bool { return b.held[booking.ID] || keep(booking) }
+	ports.keep(kept)
 	for _, booking := range ports.bookings() {
 		r.ports[booking.PlainPort] = true
 	}
 	for name, vpc := range r.vpcs {
 		page := b.page(v1alpha1.VPCLedger(r.spec.Name, name))
-		page.keep(stale)
+		page.keep(kept)
 		for _, booking := range page.bookings() {
 			takeRanges(vpc, booking)
 		}

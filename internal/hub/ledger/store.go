@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,12 +23,13 @@ type Store struct {
 
 	mutex   sync.Mutex
 	known   map[string]*v1alpha1.Ledger
+	stood   map[string]bool // ids of guests whose booking something stood for
 	regions map[string]*sync.Mutex
 }
 
 // NewStore of a hub that has just begun to lead.
 func NewStore(writer client.Client, live client.Reader) *Store {
-	return &Store{writer: writer, live: live, known: map[string]*v1alpha1.Ledger{}, regions: map[string]*sync.Mutex{}}
+	return &Store{writer: writer, live: live, known: map[string]*v1alpha1.Ledger{}, stood: map[string]bool{}, regions: map[string]*sync.Mutex{}}
 }
 
 // Lock the bookings of some regions against the other controllers of this process, so that they do not run
@@ -74,6 +76,13 @@ func (s *Store) Read(ctx context.Context, names []string) (map[string]*v1alpha1.
 	return ledgers, nil
 }
 
+// Stood tells whether something stood for a guest's booking when Books were last written.
+func (s *Store) Stood(id string) bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.stood[id]
+}
+
 // Write what the Books have changed, all that is booked for a guest before its room: a booking is whole once
 // its room is booked. After an error nothing is promised; what was written expires.
 func (s *Store) Write(ctx context.Context, books *Books) error {
@@ -90,6 +99,15 @@ func (s *Store) Write(ctx context.Context, books *Books) error {
 		}
 		ledger.ManagedFields = nil
 		s.remember(ledger)
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for copyID := range books.ordered {
+		_, id, _ := strings.Cut(copyID, "/")
+		s.stood[id] = true
+	}
+	for _, id := range books.dropped {
+		delete(s.stood, id)
 	}
 	return nil
 }

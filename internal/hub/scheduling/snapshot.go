@@ -73,7 +73,7 @@ func (r *reconciler) read(ctx context.Context, p *pass) error {
 		return err
 	}
 	s.books = ledger.Count(ledger.Source{
-		Now: r.clock.Now(), Regions: scope, Cells: s.cells, Orders: s.orders, Clusters: s.clusters, Catalogue: s.catalogue, Ledgers: ledgers,
+		Now: r.clock.Now(), Regions: scope, Cells: s.cells, Orders: s.orders, Clusters: s.clusters, Catalogue: s.catalogue, Ledgers: ledgers, Stood: r.store.Stood,
 	})
 	p.snapshot = s
 	return nil
