@@ -29,6 +29,12 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 			condition.ObservedGeneration = c.Generation
 			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
 		}
+		if condition, ok := resident(s); ok {
+			condition.ObservedGeneration = c.Generation
+			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
+		} else {
+			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionResident)
+		}
 		if pinned, ok := versionPinned(s); ok {
 			pinned.ObservedGeneration = c.Generation
 			write.Condition(&c.Status.Conditions, r.clock.Now(), pinned)

@@ -99,7 +99,8 @@ func Count(source Source) *Books {
 	}
 	facts, waiting := factsOf(source), waitingOf(source.Clusters)
 	keep := func(booking v1alpha1.Booking) bool {
-		return source.Bound || waiting[booking.Cluster] || !b.expired(booking)
+		stood := source.Stood != nil && source.Stood(booking.ID)
+		return source.Bound || waiting[booking.Cluster] || !stood && !b.expired(booking)
 	}
 	for i := range source.Cells {
 		b.countRoom(&source.Cells[i], facts, keep)
