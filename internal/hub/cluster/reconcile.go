@@ -57,7 +57,7 @@ type subject struct {
 	violations       []string // what lies against the residency
 	snapshotsRefused string   // why no snapshots may be stored where the cell does; empty: they may
 
-	again   time.Duration // until the next look; 0 for whenever something changes
+	again time.Duration // until the next look; 0 for whenever something changes
 }
 
 // step of a reconciliation. It is the last one when done is true.

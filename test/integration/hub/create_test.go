@@ -61,11 +61,14 @@ func TestCreateWritesTheOrder(t *testing.T) {
 	})
 	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	wantStatus := v1alpha1.ClusterStatus{
-		ID: id, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
+		ID: id, Region: f.name, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
 		Endpoint: &want.Endpoint, CABundle: "bundle", ObservedGeneration: cluster.Generation,
 	}
-	if diff := cmp.Diff(wantStatus, cluster.Status, cmpopts.IgnoreFields(v1alpha1.ClusterStatus{}, "Conditions")); diff != "" {
+	if diff := cmp.Diff(wantStatus, cluster.Status, cmpopts.IgnoreFields(v1alpha1.ClusterStatus{}, "Conditions", "Placement")); diff != "" {
 		t.Errorf("status of the Cluster (-want +got):\n%s", diff)
+	}
+	if placed := cluster.Status.Placement; placed == nil || placed.Cell != cell.Name || placed.Region != f.name || len(placed.Zones) != 3 || placed.DecidedAt.IsZero() {
+		t.Errorf("the evidence of its placement is %+v", placed)
 	}
 }
 
