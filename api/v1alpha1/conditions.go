@@ -60,6 +60,7 @@ const (
 	ReasonUnscheduled      = "Unscheduled"      // a Cluster waits for a cell
 	ReasonCreating         = "Creating"         // the order is written; the agent has not reported yet
 	ReasonStarting         = "Starting"         // components are starting for the first time
+	ReasonUpdating         = "Updating"         // the guest serves; some components are not yet as its order says
 	ReasonWaitingForSlot   = "WaitingForSlot"   // start-ups are paced to the cores; the guest waits its turn
 	ReasonComponentsFailed = "ComponentsFailed" // a component keeps dying; the message holds its last words
 	ReasonBlocked          = "Blocked"          // a component cannot start: no room, no volume, no image; the message says what lacks

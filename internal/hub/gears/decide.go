@@ -37,12 +37,14 @@ type guest struct {
 // name of the guest for people.
 func (g *guest) name() string { return g.cluster.Namespace + "/" + g.cluster.Name }
 
-// isHealthy tells whether every component is ready and as the order says.
+// isHealthy tells whether every component is ready and as the order says. An agent that cannot carry the order
+// out says why in the reason of Progressing.
 func isHealthy(order *v1alpha1.ControlPlane) bool {
 	ready := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionReady)
+	progressing := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionProgressing)
 	return order.Status.ObservedGeneration == order.Generation &&
 		ready != nil && ready.Status == metav1.ConditionTrue && ready.Reason == v1alpha1.ReasonReady &&
-		!meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionProgressing)
+		(progressing == nil || progressing.Status != metav1.ConditionTrue && progressing.Reason == ready.Reason)
 }
 
 // longestWaitFirst sorts guests by how long they have waited for another gear; those that do not wait

@@ -100,7 +100,7 @@ func isLive(order *v1alpha1.ControlPlane) bool {
 // newGuest with its bounds. Bounds that name no gear change nothing: those that the Cluster had when its
 // order was last written stay in force.
 func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster) *guest {
-	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order) && p.reported(cluster)}
+	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order)}
 	template := p.templates[cluster.Spec.Template]
 	if template.Spec.Gears == nil {
 		return g
@@ -111,20 +111,6 @@ func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster)
 		g.bounds, _ = gear.Merge(*p.box.Spec(), order.Spec.Cluster.Spec.Gears, template.Spec.Gears)
 	}
 	return g
-}
-
-// reported tells whether what an agent says of a guest can be from after its last move: it may have the
-// order, and the guest still be as it was before, or about to fail.
-func (p *pass) reported(cluster *v1alpha1.Cluster) bool {
-	if cluster.Status.Gear == nil || len(cluster.Status.Gear.Moves) == 0 {
-		return true
-	}
-	last := cluster.Status.Gear.Moves[0]
-	if !within(p.now, last.Time.Time, reportLag) {
-		return true
-	}
-	p.lookAgain(last.Time.Add(reportLag).Sub(p.now))
-	return false
 }
 
 // count the room of the cell, and hold the bookings of its region until release.

@@ -45,6 +45,10 @@ func network(pods, services string) func(*v1alpha1.Cluster) {
 	}
 }
 
+func inVPC(network v1alpha1.ClusterNetwork) func(*v1alpha1.Cluster) {
+	return func(c *v1alpha1.Cluster) { c.Spec.Network = &network }
+}
+
 func TestBadClustersAreRefused(t *testing.T) {
 	f := newFleet(t)
 	namespace := f.namespace("team")
@@ -74,7 +78,13 @@ func TestBadClustersAreRefused(t *testing.T) {
 		"VersionShort":    {reason: "the patch is missing", change: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.36" }, parts: []string{"v1.N.P"}},
 		"VersionZero":     {reason: "leading zeros are another version", change: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.036.3" }, parts: []string{"v1.N.P"}},
 		"Availability":    {reason: "there are two kinds", change: func(c *v1alpha1.Cluster) { c.Spec.Availability = "Double" }, parts: []string{`supported values: "Single", "Zonal"`}},
-		"NoRegion":        {reason: "it must lie somewhere", change: func(c *v1alpha1.Cluster) { c.Spec.Region = "" }, parts: []string{"spec.region"}},
+		"NoRegion":        {reason: "it must lie somewhere", change: func(c *v1alpha1.Cluster) { c.Spec.Region = "" }, parts: []string{"spec.region", "or spec.residency"}},
+		"Residency":       {reason: "the fleet chooses a region", change: anywhere("gdpr")},
+		"EmptyResidency":  {reason: "it allows everything, which nobody means", change: func(c *v1alpha1.Cluster) { c.Spec.Residency = &v1alpha1.Residency{} }, parts: []string{"areas, regions or certifications", "for example areas: [eu]"}},
+		"InVPC":           {reason: "its addresses are planned", change: inVPC(v1alpha1.ClusterNetwork{VPC: "prod", Nodes: 100})},
+		"NoCIDRs":         {reason: "nobody plans them without a VPC", change: inVPC(v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16"}), parts: []string{"write podCIDR and serviceCIDR", "or the vpc"}},
+		"NodesWithoutVPC": {reason: "nodes have addresses of a VPC", change: inVPC(v1alpha1.ClusterNetwork{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16", Nodes: 3}), parts: []string{"planned in a vpc only"}},
+		"NodeCIDR":        {reason: "host bits", change: inVPC(v1alpha1.ClusterNetwork{VPC: "prod", NodeCIDR: "10.0.0.1/24"}), parts: []string{"nodeCIDR", "shortest form", "for example 10.0.0.0/24"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +114,8 @@ func TestImmutableFieldsOfClusters(t *testing.T) {
 		"Availability added": {cluster: bare, patch: `{"spec":{"availability":"Zonal"}}`, parts: []string{"availability is immutable"}},
 		"Network changed":    {cluster: cluster, patch: `{"spec":{"network":{"podCIDR":"10.245.0.0/16"}}}`, parts: []string{"network is immutable"}},
 		"Network removed":    {cluster: cluster, patch: `{"spec":{"network":null}}`, parts: []string{"network is immutable"}},
+		"Region removed":     {cluster: cluster, patch: `{"spec":{"region":null,"residency":{"areas":["eu"]}}}`, parts: []string{"region is immutable"}},
+		"Cell added":         {cluster: bare, patch: `{"spec":{"cell":"x"}}`, parts: []string{"cell is immutable"}},
 		"Network added":      {cluster: bare, patch: `{"spec":{"network":{"podCIDR":"10.244.0.0/16","serviceCIDR":"10.96.0.0/16"}}}`, parts: []string{"network is immutable"}},
 	}
 	for name, tc := range cases {
@@ -128,6 +140,10 @@ func TestOtherKindsAreChecked(t *testing.T) {
 		"area":         {object: f.region, patch: `{"spec":{"area":"us"}}`, parts: []string{"area is immutable"}},
 		"ports":        {object: f.region, patch: `{"spec":{"gateway":{"lastPlainPort":1024}}}`, parts: []string{"firstPlainPort must not be above"}},
 		"shared port":  {object: f.region, patch: `{"spec":{"gateway":{"port":20001}}}`, parts: []string{"outside firstPlainPort"}},
+		"pool":         {object: f.region, patch: `{"spec":{"vpcs":[{"name":"p","nodePools":["10.0.0.1/8"],"podPools":["10.0.0.0/8"],"servicePools":["10.0.0.0/8"]}]}}`, parts: []string{"shortest form", "for example 10.0.0.0/12"}},
+		"interfaces":   {object: cell, patch: `{"spec":{"network":{"interfacesPerNode":4}}}`, parts: []string{"needs addressesPerInterface"}},
+		"reserve":      {object: cell, patch: `{"spec":{"reservePercent":100}}`, parts: []string{"reservePercent", "99"}},
+		"no zones":     {object: cell, patch: `{"spec":{"zones":[]}}`, parts: []string{"zones"}},
 		"id":           {object: order, patch: `{"spec":{"id":"zzzzzzzzzz"}}`, parts: []string{"id is immutable"}},
 		"epoch":        {object: order, patch: `{"spec":{"epoch":0}}`, parts: []string{"epoch"}},
 		"tombstone id": {object: order, patch: `{"spec":{"tombstone":{"id":"zzzzzzzzzz"}}}`, parts: []string{"tombstone.id must equal"}},

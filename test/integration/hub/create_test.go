@@ -162,9 +162,10 @@ func TestNoRoomUntilThereIs(t *testing.T) {
 	if order := f.order(second); order.Namespace != v1alpha1.CellNamespace(cordoned.Name) {
 		t.Errorf("the order lies in %s, want the cell that was uncordoned", order.Namespace)
 	}
-	f.eventually("wait until the rejections are gone", func(ctx context.Context) error {
-		if err := f.api.Get(ctx, client.ObjectKeyFromObject(second), second); err != nil || len(second.Status.RejectedCells) > 0 {
-			return fmt.Errorf("%v, %w", second.Status.RejectedCells, err)
+	f.eventually("wait for the rejections of the last decision", func(ctx context.Context) error {
+		err := f.api.Get(ctx, client.ObjectKeyFromObject(second), second)
+		if rejected := second.Status.RejectedCells; err != nil || len(rejected) != 1 || rejected[0].Cell != full.Name {
+			return fmt.Errorf("%v, %w", rejected, err)
 		}
 		return nil
 	})
