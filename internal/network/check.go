@@ -24,7 +24,7 @@ func (v *VPC) named(ask v1alpha1.ClusterNetwork, needs []Need) (Ranges, *Problem
 				return Ranges{}, invalid("%s %s %s", field(need.Kind), prefix, wrong)
 			}
 		}
-		named.set(need.Kind, prefix)
+		named = named.with(need.Kind, prefix)
 	}
 	return named, nil
 }

@@ -35,7 +35,7 @@ type Problem struct {
 	Message string
 }
 
-// ReasonAddressesExhausted: no range of the size that is asked for is free in the pools of the VPC.
+// ReasonAddressesExhausted says that no range of the size that is asked for is free in the pools of the VPC.
 const ReasonAddressesExhausted = "AddressesExhausted"
 
 // VPC knows what is taken of a VPC's pools. Even its questions change it for a moment: it is for one
@@ -178,7 +178,7 @@ func (v *VPC) choose(open []Need, ranges *Ranges) bool {
 		chosen := v.choose(open[1:], ranges)
 		v.show(b)
 		if chosen {
-			ranges.set(open[0].Kind, b.prefix())
+			*ranges = ranges.with(open[0].Kind, b.prefix())
 			return true
 		}
 	}

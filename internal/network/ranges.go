@@ -24,7 +24,8 @@ func (r Ranges) Of(kind Kind) netip.Prefix {
 	}
 }
 
-func (r *Ranges) set(kind Kind, prefix netip.Prefix) {
+// with another range of a kind.
+func (r Ranges) with(kind Kind, prefix netip.Prefix) Ranges {
 	switch kind {
 	case Nodes:
 		r.Nodes = prefix
@@ -33,6 +34,7 @@ func (r *Ranges) set(kind Kind, prefix netip.Prefix) {
 	default:
 		r.Services = prefix
 	}
+	return r
 }
 
 // field of the API that holds a kind's range.
@@ -58,7 +60,7 @@ func ParseRanges(written v1alpha1.AddressRanges) (Ranges, error) {
 		if err != nil {
 			return Ranges{}, fmt.Errorf("%s: %w", field(kind), err)
 		}
-		ranges.set(kind, prefix)
+		ranges = ranges.with(kind, prefix)
 	}
 	return ranges, nil
 }
