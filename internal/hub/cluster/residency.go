@@ -9,7 +9,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
-	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 	"github.com/myriad-fleet/myriad/internal/residency"
 )
@@ -21,32 +20,21 @@ func (r *reconciler) judge(ctx context.Context, s *subject) (bool, error) {
 	if rule == nil {
 		return false, nil
 	}
-	var regions v1alpha1.RegionList
-	if err := r.client.List(ctx, &regions, client.UnsafeDisableDeepCopy); err != nil {
-		return false, fmt.Errorf("list Regions: %w", err)
-	}
-	for i := range s.orders {
-		copied := &s.orders[i]
-		if violation := violationIn(rule, copied.Spec.Region, regions.Items); violation != "" {
-			s.violations = append(s.violations, fmt.Sprintf("its control plane and data in cell %s: %s", order.Cell(copied), violation))
+	var (
+		regions v1alpha1.RegionList
+		cells   v1alpha1.CellList
+	)
+	for _, list := range []client.ObjectList{&regions, &cells} {
+		if err := r.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("list %T: %w", list, err)
 		}
 	}
-	if s.cell == nil || s.cell.Status.SnapshotRegion == "" {
-		return false, nil
+	fleet := residency.NewFleet(regions.Items, cells.Items)
+	for _, part := range residency.Violated(residency.Report(fleet.Guest(rule, s.orders))) {
+		s.violations = append(s.violations, fmt.Sprintf("%s in %s: %s", part.Kind, part.Where, part.Violation))
 	}
-	if violation := violationIn(rule, s.cell.Status.SnapshotRegion, regions.Items); violation != "" {
-		s.snapshotsRefused = fmt.Sprintf("cell %s stores snapshots in region %s: %s", s.cell.Name, s.cell.Status.SnapshotRegion, violation)
-	}
+	s.snapshotsRefused = residency.Snapshots(rule, fleet.Store(s.booking.Cell))
 	return false, nil
-}
-
-func violationIn(rule *v1alpha1.Residency, name string, regions []v1alpha1.Region) string {
-	for i := range regions {
-		if regions[i].Name == name {
-			return residency.Violation(rule, residency.PlaceOf(&regions[i]))
-		}
-	}
-	return fmt.Sprintf("there is no region %s, and nobody knows its area", name)
 }
 
 // refuseSnapshots in the order when the guest's residency does, and allows them again when it does not.

@@ -88,7 +88,7 @@ func (s *snapshot) adopt(cluster *v1alpha1.Cluster) decision {
 func (s *snapshot) place(cluster *v1alpha1.Cluster) decision {
 	resolved, problem := resolve.Cluster(cluster.Spec, s.catalogue)
 	if problem == nil {
-		problem = residencyProblem(cluster, s.catalogue.Regions)
+		problem = s.residencyProblem(cluster)
 	}
 	if problem != nil {
 		return refuse(cluster, problem.Reason, problem.Message)
@@ -132,27 +132,35 @@ func (s *snapshot) offers(cluster *v1alpha1.Cluster, ask v1alpha1.ClusterNetwork
 	for i := range s.cells {
 		region := s.cells[i].Spec.Region
 		if _, known := offers[region]; !known && (cluster.Spec.Region == "" || cluster.Spec.Region == region) {
-			offers[region] = s.books.Offer(region, cluster.Namespace, ask)
+			offers[region] = s.offer(cluster, region, ask)
 		}
 	}
 	return offers
 }
 
+func (s *snapshot) offer(cluster *v1alpha1.Cluster, region string, ask v1alpha1.ClusterNetwork) ledger.Offer {
+	if refusal := s.fleet.Refusal(cluster.Spec.Residency, region); refusal != "" {
+		return ledger.Offer{Problem: placement.RegionProblem{Reason: placement.ReasonResidencyNotMet, Message: refusal}}
+	}
+	return s.books.Offer(region, cluster.Namespace, ask)
+}
+
 // residencyProblem says why no region, or not the one that is asked for, meets a Cluster's residency.
-func residencyProblem(cluster *v1alpha1.Cluster, regions []v1alpha1.Region) *resolve.Problem {
-	var violations []string
-	for i := range regions {
-		if cluster.Spec.Region != "" && cluster.Spec.Region != regions[i].Name {
+func (s *snapshot) residencyProblem(cluster *v1alpha1.Cluster) *resolve.Problem {
+	var refusals []string
+	for i := range s.catalogue.Regions {
+		region := s.catalogue.Regions[i].Name
+		if cluster.Spec.Region != "" && cluster.Spec.Region != region {
 			continue
 		}
-		violation := residency.Violation(cluster.Spec.Residency, residency.PlaceOf(&regions[i]))
-		if violation == "" {
+		refusal := s.fleet.Refusal(cluster.Spec.Residency, region)
+		if refusal == "" {
 			return nil
 		}
-		violations = append(violations, regions[i].Name+": "+violation)
+		refusals = append(refusals, region+": "+refusal)
 	}
-	slices.Sort(violations)
-	return &resolve.Problem{Reason: v1alpha1.ReasonResidencyUnmet, Message: "no region that the Cluster may lie in meets its residency; " + strings.Join(violations, "; ")}
+	slices.Sort(refusals)
+	return &resolve.Problem{Reason: v1alpha1.ReasonResidencyUnmet, Message: "no region that the Cluster may lie in meets its residency; " + strings.Join(refusals, "; ")}
 }
 
 // evidence of a decision.
@@ -160,10 +168,8 @@ func (s *snapshot) evidence(cluster *v1alpha1.Cluster, booking order.Booking, pl
 	evidence := &v1alpha1.ClusterPlacement{
 		Region: booking.Region, Cell: placed.Cell, Zones: placed.Zones, Score: placed.Score, Scores: placed.Scores, Others: placed.Others,
 	}
-	for i := range s.catalogue.Regions {
-		if s.catalogue.Regions[i].Name == booking.Region {
-			evidence.Residency = residency.Basis(cluster.Spec.Residency, residency.PlaceOf(&s.catalogue.Regions[i]))
-		}
+	if rule := cluster.Spec.Residency; rule != nil {
+		evidence.Residency = residency.Basis(rule, s.fleet.Place(booking.Region))
 	}
 	return evidence
 }

@@ -20,6 +20,7 @@ import (
 // snapshot is what one pass sees. Everything in it but the books is shared with the cache: read only.
 type snapshot struct {
 	catalogue resolve.Catalogue
+	fleet     residency.Fleet // without its cells
 	cells     []v1alpha1.Cell
 	orders    []v1alpha1.ControlPlane
 	clusters  []v1alpha1.Cluster
@@ -56,7 +57,7 @@ func (r *reconciler) scope(ctx context.Context, p *pass) error {
 
 // read what there is in the regions of the pass, and who waits.
 func (r *reconciler) read(ctx context.Context, p *pass) error {
-	s := &snapshot{catalogue: p.catalogue, clusters: slices.Clone(p.anywhere)}
+	s := &snapshot{catalogue: p.catalogue, fleet: residency.NewFleet(p.catalogue.Regions, nil), clusters: slices.Clone(p.anywhere)}
 	var scope []v1alpha1.Region
 	for _, region := range p.catalogue.Regions {
 		if slices.Contains(p.regions, region.Name) {
