@@ -39,7 +39,7 @@ func (f *fleet) allowTenant(namespace, user string) {
 	})
 }
 
-func network(pods, services string) func(*v1alpha1.Cluster) {
+func addresses(pods, services string) func(*v1alpha1.Cluster) {
 	return func(c *v1alpha1.Cluster) {
 		c.Spec.Network = &v1alpha1.ClusterNetwork{PodCIDR: pods, ServiceCIDR: services}
 	}
@@ -57,19 +57,19 @@ func TestBadClustersAreRefused(t *testing.T) {
 		change func(*v1alpha1.Cluster)
 		parts  []string // empty: accepted
 	}{
-		"Good":            {reason: "all of it is in order", change: network("10.244.0.0/16", "10.96.0.0/16")},
-		"Smallest":        {reason: "256 addresses are enough", change: network("10.0.0.0/24", "10.0.1.0/24")},
-		"Overlap":         {reason: "a pod could have a Service's address", change: network("10.0.0.0/8", "10.96.0.0/16"), parts: []string{"overlap", "for example 10.244.0.0/16 and 10.96.0.0/16"}},
-		"OverlapReversed": {reason: "whichever is the larger", change: network("10.96.4.0/24", "10.96.0.0/16"), parts: []string{"overlap"}},
-		"Equal":           {reason: "equal ranges overlap", change: network("10.96.0.0/16", "10.96.0.0/16"), parts: []string{"overlap"}},
-		"SmallPods":       {reason: "no node would get addresses", change: network("10.244.0.0/25", "10.96.0.0/16"), parts: []string{"podCIDR", "prefix length of 8 to 24", "for example 10.244.0.0/16"}},
-		"SmallServices":   {reason: "too few Services", change: network("10.244.0.0/16", "10.96.0.0/28"), parts: []string{"serviceCIDR", "prefix length of 12 to 24"}},
-		"LargeServices":   {reason: "kube-apiserver allows 20 bits", change: network("11.0.0.0/16", "10.0.0.0/11"), parts: []string{"serviceCIDR", "prefix length of 12 to 24"}},
-		"LargePods":       {reason: "nothing is left for others", change: network("16.0.0.0/7", "10.96.0.0/16"), parts: []string{"podCIDR", "prefix length of 8 to 24"}},
-		"HostBits":        {reason: "probably a typing error", change: network("10.244.1.0/16", "10.96.0.0/16"), parts: []string{"podCIDR", "shortest form", "for example 10.244.0.0/16"}},
-		"NoNetwork":       {reason: "not a network at all", change: network("10.244.0.0", "ten"), parts: []string{"podCIDR", "serviceCIDR", "for example 10.96.0.0/16"}},
-		"IPv6":            {reason: "not built yet", change: network("fd00::/64", "10.96.0.0/16"), parts: []string{"podCIDR", "IPv4"}},
-		"Loopback":        {reason: "no host would route it", change: network("127.1.0.0/16", "10.96.0.0/16"), parts: []string{"podCIDR", "loopback"}},
+		"Good":            {reason: "all of it is in order", change: addresses("10.244.0.0/16", "10.96.0.0/16")},
+		"Smallest":        {reason: "256 addresses are enough", change: addresses("10.0.0.0/24", "10.0.1.0/24")},
+		"Overlap":         {reason: "a pod could have a Service's address", change: addresses("10.0.0.0/8", "10.96.0.0/16"), parts: []string{"overlap", "for example 10.244.0.0/16 and 10.96.0.0/16"}},
+		"OverlapReversed": {reason: "whichever is the larger", change: addresses("10.96.4.0/24", "10.96.0.0/16"), parts: []string{"overlap"}},
+		"Equal":           {reason: "equal ranges overlap", change: addresses("10.96.0.0/16", "10.96.0.0/16"), parts: []string{"overlap"}},
+		"SmallPods":       {reason: "no node would get addresses", change: addresses("10.244.0.0/25", "10.96.0.0/16"), parts: []string{"podCIDR", "prefix length of 8 to 24", "for example 10.244.0.0/16"}},
+		"SmallServices":   {reason: "too few Services", change: addresses("10.244.0.0/16", "10.96.0.0/28"), parts: []string{"serviceCIDR", "prefix length of 12 to 24"}},
+		"LargeServices":   {reason: "kube-apiserver allows 20 bits", change: addresses("11.0.0.0/16", "10.0.0.0/11"), parts: []string{"serviceCIDR", "prefix length of 12 to 24"}},
+		"LargePods":       {reason: "nothing is left for others", change: addresses("16.0.0.0/7", "10.96.0.0/16"), parts: []string{"podCIDR", "prefix length of 8 to 24"}},
+		"HostBits":        {reason: "probably a typing error", change: addresses("10.244.1.0/16", "10.96.0.0/16"), parts: []string{"podCIDR", "shortest form", "for example 10.244.0.0/16"}},
+		"NoNetwork":       {reason: "not a network at all", change: addresses("10.244.0.0", "ten"), parts: []string{"podCIDR", "serviceCIDR", "for example 10.96.0.0/16"}},
+		"IPv6":            {reason: "not built yet", change: addresses("fd00::/64", "10.96.0.0/16"), parts: []string{"podCIDR", "IPv4"}},
+		"Loopback":        {reason: "no host would route it", change: addresses("127.1.0.0/16", "10.96.0.0/16"), parts: []string{"podCIDR", "loopback"}},
 		"Name":            {reason: "a dot is no part of a DNS label", change: func(c *v1alpha1.Cluster) { c.Name = "a.b" }, parts: []string{"DNS label", "at most 40", "for example team-a-prod"}},
 		"LongName":        {reason: "names go into other names", change: func(c *v1alpha1.Cluster) { c.Name = strings.Repeat("a", 41) }, parts: []string{"at most 40"}},
 		"DigitFirst":      {reason: "a letter comes first", change: func(c *v1alpha1.Cluster) { c.Name = "1prod" }, parts: []string{"starting with a letter"}},
@@ -102,7 +102,7 @@ func TestBadClustersAreRefused(t *testing.T) {
 
 func TestImmutableFieldsOfClusters(t *testing.T) {
 	f := newFleet(t)
-	cluster := f.cluster(f.namespace("team"), "prod", network("10.244.0.0/16", "10.96.0.0/16"))
+	cluster := f.cluster(f.namespace("team"), "prod", addresses("10.244.0.0/16", "10.96.0.0/16"))
 	bare := f.cluster(cluster.Namespace, "bare")
 	cases := map[string]struct {
 		cluster *v1alpha1.Cluster

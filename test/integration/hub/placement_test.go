@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/network"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
 
@@ -261,4 +262,68 @@ func TestRegionRemovedWhileInUse(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestAddressesOfAVPC: guests of one VPC never overlap, one that finds nothing left waits and says so, and gets
+// what another one frees.
+func TestAddressesOfAVPC(t *testing.T) {
+	f := newFleet(t)
+	f.change(f.region, func(r *v1alpha1.Region) {
+		r.Spec.VPCs = []v1alpha1.VPC{
+			{Name: "prod", NodePools: []string{"10.0.0.0/24"}, PodPools: []string{"10.64.0.0/19"}, ServicePools: []string{"10.128.0.0/16"}},
+			{Name: "twin", NodePools: []string{"10.0.0.0/24"}, PodPools: []string{"10.64.0.0/19"}, ServicePools: []string{"10.128.0.0/16"}},
+			{Name: "theirs", Tenants: []string{"others"}, NodePools: []string{"10.0.0.0/24"}, PodPools: []string{"10.64.0.0/19"}, ServicePools: []string{"10.128.0.0/16"}},
+		}
+	})
+	f.cell("c")
+	namespace := f.namespace("team")
+	// 16 nodes of 256 addresses for pods each: two guests of the VPC fill its /19 of pods.
+	in := func(vpc string) func(*v1alpha1.Cluster) { return inVPC(v1alpha1.ClusterNetwork{VPC: vpc, Nodes: 16}) }
+	first, second := f.cluster(namespace, "first", in("prod")), f.cluster(namespace, "second", in("prod"))
+	twin := f.cluster(namespace, "twin", in("twin"))
+	wanted := map[*v1alpha1.Cluster]v1alpha1.ClusterNetwork{}
+	for _, cluster := range []*v1alpha1.Cluster{first, second, twin} {
+		wanted[cluster] = f.order(cluster).Spec.Network
+		if network := wanted[cluster]; network.VPC == "" || network.NodeCIDR == "" || network.PodCIDR == "" || network.ServiceCIDR == "" {
+			t.Errorf("%s has the network %+v", cluster.Name, network)
+		}
+	}
+	if a, b := wanted[first], wanted[second]; a.PodCIDR == b.PodCIDR || a.NodeCIDR == b.NodeCIDR || a.ServiceCIDR == b.ServiceCIDR {
+		t.Errorf("two guests of one VPC share addresses: %+v and %+v", a, b)
+	}
+	if a, b := wanted[first], wanted[twin]; a.PodCIDR != b.PodCIDR && wanted[second].PodCIDR != b.PodCIDR {
+		t.Errorf("another VPC may have the same addresses, and has %+v", b)
+	}
+	third := f.cluster(namespace, "third", in("prod"))
+	f.wantRejected(namespace, "third", f.name+"-c", network.ReasonAddressesExhausted)
+	stranger := f.cluster(namespace, "stranger", in("theirs"))
+	f.awaitCondition(stranger, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonVPCNotFound, "not for tenant "+namespace)
+	lost := f.cluster(namespace, "lost", in("nowhere"))
+	f.awaitCondition(lost, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonVPCNotFound, "prod, twin, theirs")
+	outside := f.cluster(namespace, "outside", inVPC(v1alpha1.ClusterNetwork{VPC: "prod", PodCIDR: "192.168.0.0/20"}))
+	f.awaitCondition(outside, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonInvalidAddresses, "10.64.0.0/19")
+
+	f.bury(first)
+	freed := f.order(third).Spec.Network
+	if freed.PodCIDR != wanted[first].PodCIDR {
+		t.Errorf("third has %+v, want what first gave back: %+v", freed, wanted[first])
+	}
+}
+
+// bury a guest: its Cluster is deleted, and its agent removes it.
+func (f *fleet) bury(cluster *v1alpha1.Cluster) {
+	f.t.Helper()
+	order := f.order(cluster)
+	f.delete(cluster)
+	f.eventually("wait for the tombstone", func(ctx context.Context) error {
+		if err := f.api.Get(ctx, client.ObjectKeyFromObject(order), order); err != nil || order.Spec.Tombstone == nil {
+			return fmt.Errorf("tombstone %v: %w", order.Spec.Tombstone, err)
+		}
+		return nil
+	})
+	f.report(order, func(c *v1alpha1.ControlPlane) {
+		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionDeleted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDeleting, Message: "gone"})
+		c.Status.ObservedGeneration = c.Generation
+	})
+	f.awaitGone(cluster)
 }
