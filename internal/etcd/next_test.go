@@ -86,7 +86,10 @@ func TestTranscripts(t *testing.T) {
 			14: func(w *world) string { w.broken = false; return "the store is back" },
 		}},
 		"snapshots-refused": {"a replacement does not wait for a snapshot that may not be stored", newWorld("a", "b", "c"), 12, map[int]func(*world) string{
-			1: func(w *world) string { w.refused = "area us is none of eu"; return "snapshots are refused; " + lose("b")(w) },
+			1: func(w *world) string {
+				w.refused = "area us is none of eu"
+				return "snapshots are refused; " + lose("b")(w)
+			},
 		}},
 		"single": {
 			"one that lost its data stays down: there is nobody to copy from", newWorld("a"), 8,

@@ -9,6 +9,7 @@ import (
 // Reasons for which a cell is rejected.
 const (
 	ReasonOtherRegion        = "OtherRegion"        // the cell lies in another region
+	ReasonResidencyNotMet    = "ResidencyNotMet"    // the guest's residency does not allow the region
 	ReasonKindNotAccepted    = "KindNotAccepted"    // spec.kinds of the cell leaves the template's kind out
 	ReasonNotReady           = "NotReady"           // the cell's agent does not renew its Lease
 	ReasonRuntimeNotReady    = "RuntimeNotReady"    // the cell's runtime can run no control planes
