@@ -57,19 +57,20 @@ func checkWhere(ctx context.Context, hub client.Client, order clusterOrder) erro
 	if err := namedSomewhere("certification", order.certifications, regionFacts(regions.Items, certificationsOf)); err != nil {
 		return err
 	}
-	allowed, violations := []v1alpha1.Region{}, []string{}
+	fleet := residency.NewFleet(regions.Items, nil)
+	allowed, refusals := []v1alpha1.Region{}, []string{}
 	for _, region := range regions.Items {
 		if order.region != "" && region.Name != order.region {
 			continue
 		}
-		if violation := residency.Violation(rule, residency.PlaceOf(&region)); violation != "" {
-			violations = append(violations, region.Name+": "+violation)
+		if refusal := fleet.Refusal(rule, region.Name); refusal != "" {
+			refusals = append(refusals, region.Name+": "+refusal)
 			continue
 		}
 		allowed = append(allowed, region)
 	}
 	if len(allowed) == 0 {
-		return fail(exitUsage, "no region is allowed; %s", strings.Join(violations, "; "))
+		return fail(exitUsage, "no region is allowed; %s", strings.Join(refusals, "; "))
 	}
 	if order.vpc != "" {
 		return namedSomewhere("VPC", []string{order.vpc}, regionFacts(allowed, vpcsOf))

@@ -132,7 +132,7 @@ func TestCreateWhere(t *testing.T) {
 				Network: &v1alpha1.ClusterNetwork{VPC: "main", ServiceCIDR: "10.2.0.0/20"},
 			},
 		},
-		"NoArea":          {reason: "the areas that there are are listed", words: "--area ue", code: exitNotFound, wrong: "there is no area ue (existing: cn, eu)"},
+		"NoArea":          {reason: "what regions say is listed", words: "--area ue", code: exitNotFound, wrong: "there is no area ue (existing: cn, eu)"},
 		"NoCertification": {reason: "what regions hold is listed", words: "--certification mlps-4", code: exitNotFound, wrong: "there is no certification mlps-4 (existing: c5, gdpr)"},
 		"Unmet": {
 			reason: "no waiting makes a region hold it", words: "--area cn --certification gdpr", code: exitUsage,
@@ -185,4 +185,11 @@ func TestCompleteWhere(t *testing.T) {
 	if want := "cn\neu\n"; !strings.HasPrefix(f.out.String(), want) {
 		t.Errorf("completed to %q, want the areas", f.out.String())
 	}
+}
+
+// TestSnapshotsRegionOfNothing: a region without a store would be reported as one.
+func TestSnapshotsRegionOfNothing(t *testing.T) {
+	f := newFixture(t, interceptor.Funcs{})
+	f.want(exitUsage, "agent", "--cell", "hz-1", "--dir", t.TempDir(), "--distribution", t.TempDir(), "--runtime-dir", t.TempDir(), "--snapshots-region", "cn-hangzhou")
+	f.wantError("--snapshots-region says where the store of --snapshots lies: name that, too")
 }
