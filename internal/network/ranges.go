@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -21,6 +22,17 @@ func (r Ranges) Of(kind Kind) netip.Prefix {
 		return r.Pods
 	default:
 		return r.Services
+	}
+}
+
+// blocks of the ranges that there are, in the order of Kinds.
+func (r Ranges) blocks() iter.Seq2[Kind, block] {
+	return func(yield func(Kind, block) bool) {
+		for _, kind := range Kinds {
+			if prefix := r.Of(kind); prefix.IsValid() && !yield(kind, blockOf(prefix)) {
+				return
+			}
+		}
 	}
 }
 
