@@ -54,7 +54,9 @@ func (f rule) Explain(r *Request, c *Cell) (string, string) { return f.reason, f
 var filters = []Filter{
 	rule{ReasonOtherRegion, func(r *Request, c *Cell) bool { return r.Region != "" && c.Region.Region != r.Region },
 		func(_ *Request, c *Cell) string { return "lies in region " + c.Region.Region }},
-	rule{ReasonResidencyNotMet, func(r *Request, c *Cell) bool { return r.Residency != nil && residency.Violation(r.Residency, c.Region.Place) != "" },
+	rule{ReasonResidencyNotMet, func(r *Request, c *Cell) bool {
+		return r.Residency != nil && residency.Violation(r.Residency, c.Region.Place) != ""
+	},
 		func(r *Request, c *Cell) string { return residency.Violation(r.Residency, c.Region.Place) }},
 	rule{ReasonKindNotAccepted, func(r *Request, c *Cell) bool { return len(c.Kinds) > 0 && !slices.Contains(c.Kinds, r.Kind) },
 		func(r *Request, c *Cell) string {

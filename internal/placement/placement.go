@@ -56,7 +56,9 @@ type Decision struct {
 
 // Place chooses the cell that suits a guest best by the default profile, of those that can take it, and says of
 // every other one why it cannot. Of equal cells the first by name wins.
-func Place(request Request, cells []*Cell) Decision { return Profile{filters, scorers}.Place(request, cells) }
+func Place(request Request, cells []*Cell) Decision {
+	return Profile{filters, scorers}.Place(request, cells)
+}
 
 // Place by this profile.
 func (p Profile) Place(request Request, cells []*Cell) Decision {

@@ -1,9 +1,12 @@
 package placement
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -14,20 +17,41 @@ const version = "v1.36.3"
 
 // cell is an empty, ready cell with zones a, b, c of 10 cores and 10 GiB each.
 func cell(name string, change ...func(*Cell)) *Cell {
-	c := &Cell{Name: name, Region: "r", Ready: true, Versions: []string{version}, ReservePercent: 40, Zones: map[string]*Zone{}, Tenants: map[string]int{}}
-	for _, zone := range []string{"a", "b", "c"} {
-		c.Zones[zone] = &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Takeover: map[string]int64{}}
+	c := &Cell{
+		Name: name, Region: NewRegion(&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: v1alpha1.RegionSpec{Area: "eu", Certifications: []string{"gdpr"}}}),
+		Ready: true, Versions: []string{version}, ReservePercent: 40, Tenants: map[string]int{},
 	}
+	for _, zone := range []string{"a", "b", "c"} {
+		c.Zones = append(c.Zones, Zone{
+			Name: zone, Interfaces: Unlimited,
+			Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30, Pods: Unlimited, Addresses: Unlimited, Volumes: Unlimited},
+		})
+	}
+	c.limit()
 	for _, apply := range change {
 		apply(c)
 	}
+	c.limit()
 	return c
 }
 
+// without a zone.
+func without(zone string) func(*Cell) {
+	return func(c *Cell) {
+		c.Zones = slices.DeleteFunc(c.Zones, func(z Zone) bool { return z.Name == zone })
+		for i := range c.Zones {
+			c.Zones[i].Takeover, c.Zones[i].RoundTrip = nil, nil
+		}
+	}
+}
+
+// zone of a cell to change.
+func (c *Cell) zone(name string) *Zone { return &c.Zones[c.index(name)] }
+
 func request(change ...func(*Request)) Request {
 	r := Request{
-		Region: "r", Tenant: "team", Kind: "Standard", Version: version, PlainPortFree: true,
-		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}},
+		Region: "r", Tenant: "team", Kind: "Standard", Version: version,
+		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30, Pods: 4, Addresses: 4, Volumes: 1}}},
 	}
 	for _, apply := range change {
 		apply(&r)
@@ -37,12 +61,55 @@ func request(change ...func(*Request)) Request {
 
 // zonal asks for three zones of 1 core each, half of which is the API server's.
 func zonal(r *Request) {
-	one := Demand{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}, APIServerMilliCPU: 500}
+	one := Demand{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30, Pods: 4, Addresses: 4, Volumes: 1}, APIServerMilliCPU: 500}
 	r.Demand = []Demand{one, one, one}
 }
 
 func use(zone string, milliCPU int64) func(*Cell) {
-	return func(c *Cell) { c.Zones[zone].Used.MilliCPU = milliCPU }
+	return func(c *Cell) { c.zone(zone).Used.MilliCPU = milliCPU }
+}
+
+// holds so many guests of a tenant that take nothing.
+func holds(tenant string, guests int) func(*Cell) {
+	return func(c *Cell) {
+		for range guests {
+			c.Take(Guest{Tenant: tenant})
+		}
+	}
+}
+
+func costs(corePrice int64) func(*Cell) { return func(c *Cell) { c.CorePrice = corePrice } }
+
+// apart sets the round trip between two zones, in microseconds.
+func apart(a, b string, trip int64) func(*Cell) {
+	return func(c *Cell) {
+		c.zone(a).RoundTrip[c.index(b)], c.zone(b).RoundTrip[c.index(a)] = trip, trip
+	}
+}
+
+// interfaces of each zone, with room for two guests each.
+func interfaces(count int64) func(*Cell) {
+	return func(c *Cell) {
+		c.AddressesPerInterface = 2
+		for i := range c.Zones {
+			c.Zones[i].Interfaces = count
+		}
+	}
+}
+
+func inVPC(r *Request) { r.VPC = "prod" }
+
+func quota(quota v1alpha1.TenantQuota) func(*Cell) {
+	return func(c *Cell) { c.Region.Quotas[quota.Tenant] = quota }
+}
+
+// counts changes the capacity of every zone.
+func counts(change func(*Vector)) func(*Cell) {
+	return func(c *Cell) {
+		for i := range c.Zones {
+			change(&c.Zones[i].Capacity)
+		}
+	}
 }
 
 func TestPlaceChooses(t *testing.T) {
@@ -55,19 +122,54 @@ func TestPlaceChooses(t *testing.T) {
 	}{
 		"Tie":       {reason: "of equal cells the first by name wins", request: request(), cells: []*Cell{cell("y"), cell("x")}, cell: "x", zones: []string{"a"}},
 		"LeastUsed": {reason: "a Single guest takes the zone with the most room", request: request(), cells: []*Cell{cell("x", use("a", 500), use("b", 200), use("c", 300))}, cell: "x", zones: []string{"b"}},
-		"MostFree": {
-			reason: "the cell with the most room left wins", request: request(zonal),
-			cells: []*Cell{cell("x", use("b", 500)), cell("y")}, cell: "y", zones: []string{"a", "b", "c"},
+		"Densest": {
+			reason: "the fuller cell wins: the other keeps room for large guests", request: request(zonal),
+			cells: []*Cell{cell("x"), cell("y", use("b", 500))}, cell: "y", zones: []string{"a", "b", "c"},
 		},
 		"Spread": {
-			reason: "a tenant's second guest goes to another cell of about the same room", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"},
+			reason: "a tenant's second guest goes to another cell of about the same density", request: request(),
+			cells: []*Cell{cell("x", use("a", 600), holds("team", 1)), cell("y", use("a", 500))}, cell: "y", zones: []string{"b"},
 		},
 		"SpreadHasLimits": {
-			reason: "spread does not fill a cell that is far fuller", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 4000), use("b", 4000), use("c", 4000))}, cell: "x", zones: []string{"a"},
+			reason: "an empty cell is not opened for the sake of spread", request: request(),
+			cells: []*Cell{cell("x", use("a", 4500), use("b", 4500), use("c", 4500), holds("team", 1)), cell("y")}, cell: "x", zones: []string{"a"},
 		},
-		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.Zones["a"].Held = true })}, cell: "x", zones: []string{"b"}},
+		"Cheaper": {
+			reason: "of cells that are alike the cheaper one wins", request: request(),
+			cells: []*Cell{cell("x", costs(40)), cell("y", costs(20))}, cell: "y", zones: []string{"a"},
+		},
+		"Fit": {
+			reason: "its memory goes where CPU is used up and memory is not", request: request(func(r *Request) { r.Demand[0].Memory = 3 << 30 }),
+			cells: []*Cell{
+				cell("x", func(c *Cell) {
+					c.zone("a").Used.Memory = 2 << 30
+					c.zone("b").Used.MilliCPU = 6000
+					c.zone("c").Used.MilliCPU = 6000
+				}),
+				cell("y", func(c *Cell) {
+					c.zone("a").Used.MilliCPU = 2000
+					c.zone("b").Used.MilliCPU = 6000
+					c.zone("c").Used.MilliCPU = 6000
+				}),
+			}, cell: "y", zones: []string{"a"},
+		},
+		"Near": {
+			reason: "zones that are near each other, everything else alike", request: request(zonal),
+			cells: []*Cell{cell("x", apart("a", "b", 2500)), cell("y", apart("a", "b", 500))}, cell: "y", zones: []string{"a", "b", "c"},
+		},
+		"SharesAnInterface": {
+			reason: "an interface of its VPC that exists already", request: request(zonal, inVPC),
+			cells: []*Cell{cell("x", interfaces(10)), cell("y", interfaces(10), func(c *Cell) {
+				for i := range c.Zones {
+					c.attach(&c.Zones[i], "prod", 1)
+				}
+			})}, cell: "y", zones: []string{"a", "b", "c"},
+		},
+		"NearEnough": {
+			reason: "a pair that is too far apart is passed over for a third zone", request: request(func(r *Request) { zonal(r); r.Demand = r.Demand[:2] }),
+			cells: []*Cell{cell("x", apart("a", "b", 4000))}, cell: "x", zones: []string{"a", "c"},
+		},
+		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.zone("a").Held = true })}, cell: "x", zones: []string{"b"}},
 		"ToTheReserve": {
 			reason: "the reserve is a limit that may be reached", request: request(),
 			cells: []*Cell{cell("x", use("a", 6000), use("b", 6000), use("c", 5000))}, cell: "x", zones: []string{"c"},
@@ -93,26 +195,58 @@ func TestPlaceRejects(t *testing.T) {
 		cell    *Cell
 		want    string
 	}{
-		"Region":      {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion},
-		"Kind":        {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted},
-		"NotReady":    {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
-		"Runtime":     {reason: "nothing could be run there", request: request(), cell: cell("x", func(c *Cell) { c.RuntimeProblem = "NoStorageClass: there is none" }), want: ReasonRuntimeNotReady},
-		"Cordoned":    {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
-		"Version":     {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable},
-		"Unknown":     {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
-		"Zones":       {reason: "two zones hold no quorum of three", request: request(zonal), cell: cell("x", func(c *Cell) { delete(c.Zones, "c") }), want: ReasonTooFewZones},
-		"Drill":       {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", func(c *Cell) { c.Zones["c"].Held = true }), want: ReasonTooFewZones},
-		"Full":        {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull},
-		"Ports":       {reason: "nodes and pods could not reach it", request: request(func(r *Request) { r.PlainPortFree = false }), cell: cell("x"), want: ReasonNoPlainPort},
-		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
-		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
-		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
+		"Region":   {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion},
+		"Kind":     {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted},
+		"NotReady": {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
+		"Runtime":  {reason: "nothing could be run there", request: request(), cell: cell("x", func(c *Cell) { c.RuntimeProblem = "NoStorageClass: there is none" }), want: ReasonRuntimeNotReady},
+		"Cordoned": {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
+		"Version":  {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable},
+		"Unknown":  {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
+		"Zones":    {reason: "two zones hold no quorum of three", request: request(zonal), cell: cell("x", without("c")), want: ReasonTooFewZones},
+		"Drill":    {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", func(c *Cell) { c.zone("c").Held = true }), want: ReasonTooFewZones},
+		"Full":     {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull},
+		"RegionProblem": {
+			reason: "nodes and pods could not reach it", cell: cell("x"), want: ReasonNoPlainPort,
+			request: request(func(r *Request) { r.RegionProblems = map[string]RegionProblem{"r": {ReasonNoPlainPort, "widen it"}} }),
+		},
+		"Residency": {
+			reason: "the law", cell: cell("x"), want: ReasonResidencyNotMet,
+			request: request(func(r *Request) { r.Region, r.Residency = "", &v1alpha1.Residency{Areas: []string{"cn"}} }),
+		},
+		"TenantFull":  {reason: "the loss of the cell must not hurt the tenant more", request: request(), cell: cell("x", func(c *Cell) { c.MaxPerTenant = 2 }, holds("team", 2)), want: ReasonTenantFull},
+		"QuotaGuests": {reason: "the tenant has what it may have", request: request(), cell: cell("x", quota(v1alpha1.TenantQuota{Tenant: "team", Guests: new(int32(1))}), holds("team", 1)), want: ReasonQuotaExceeded},
+		"QuotaCPU": {
+			reason: "three zones of a core are more than two cores", request: request(zonal), want: ReasonQuotaExceeded,
+			cell: cell("x", quota(v1alpha1.TenantQuota{Tenant: "*", CPU: new(resource.MustParse("2"))})),
+		},
+		"QuotaMemory": {reason: "memory counts, too", request: request(), want: ReasonQuotaExceeded, cell: cell("x", quota(v1alpha1.TenantQuota{Tenant: "*", Memory: new(resource.MustParse("1000Mi"))}))},
+		"TooFarApart": {reason: "each write would wait", request: request(zonal), cell: cell("x", apart("a", "c", 3001)), want: ReasonTooFarApart},
+		"Pods":        {reason: "60 % of 6 pods are 3", request: request(), cell: cell("x", counts(func(v *Vector) { v.Pods = 6 })), want: ReasonPods},
+		"Addresses":   {reason: "60 % of 6 addresses are 3", request: request(), cell: cell("x", counts(func(v *Vector) { v.Addresses = 6 })), want: ReasonAddresses},
+		"Volumes":     {reason: "60 % of 1 volume is none", request: request(), cell: cell("x", counts(func(v *Vector) { v.Volumes = 1 })), want: ReasonVolumes},
+		"Interfaces": {
+			reason: "60 % of 2 is 1, which another VPC has", request: request(inVPC), want: ReasonInterfaces,
+			cell: cell("x", interfaces(2), func(c *Cell) {
+				for i := range c.Zones {
+					c.attach(&c.Zones[i], "other", 1)
+				}
+			}),
+		},
+		"ReserveOfAll": {reason: "nothing may be given away", request: request(), cell: cell("x", func(c *Cell) { c.ReservePercent = 100 }), want: ReasonReserve},
+		"NoZones":      {reason: "its agent reports nothing", request: request(), cell: cell("x", func(c *Cell) { c.Zones = nil }), want: ReasonTooFewZones},
+		"NoCapacity":   {reason: "nodes are away", request: request(), cell: cell("x", counts(func(v *Vector) { v.MilliCPU, v.Memory = 0, 0 })), want: ReasonReserve},
+		"HasShrunk":    {reason: "less capacity than is booked", request: request(), cell: cell("x", use("a", 20_000), use("b", 20_000), use("c", 20_000)), want: ReasonReserve},
+		"NothingAsked": {reason: "a guest without zones is nonsense", request: request(func(r *Request) { r.Demand = nil }), cell: cell("x"), want: ReasonTooFewZones},
+		"TooManyZones": {reason: "no guest has four", request: request(func(r *Request) { zonal(r); r.Demand = append(r.Demand, r.Demand[0]) }), cell: cell("x", func(c *Cell) { c.Zones = append(c.Zones, Zone{Name: "d"}) }), want: ReasonTooFewZones},
+		"CPU":          {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
+		"Memory":       {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
+		"OneZoneFull":  {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
 		"AfterLoss": {
 			reason: "7 cores and 2.1 taken over are more than 9 of 10", request: request(zonal),
 			cell: cell("x", func(c *Cell) {
 				c.ReservePercent = 10
-				c.Zones["a"].Used.MilliCPU = 6000
-				c.Zones["a"].Takeover["b"] = 1800
+				c.zone("a").Used.MilliCPU = 6000
+				c.zone("a").Takeover[1] = 1800
 			}), want: ReasonReserve,
 		},
 		"HeldZoneCanBeLostAgain": {
@@ -120,17 +254,18 @@ func TestPlaceRejects(t *testing.T) {
 			request: request(func(r *Request) { r.Demand[0].Vector = Vector{MilliCPU: 1, Memory: 1} }),
 			cell: cell("x", func(c *Cell) {
 				c.ReservePercent = 0
-				c.Zones = map[string]*Zone{"a": {Capacity: Vector{MilliCPU: 1, Memory: 1}}, "b": {Held: true}}
+				c.Zones = []Zone{{Name: "a", Capacity: Vector{MilliCPU: 1, Memory: 1}}, {Name: "b", Held: true}}
 			}), want: ReasonReserve,
 		},
 		"HeldZoneHasBeenTakenOver": {
 			reason: "a drill holds b: 7 cores and the 2.1 of b that run in a now are more than 9 of 10", request: request(),
 			cell: cell("x", func(c *Cell) {
 				c.ReservePercent = 10
-				delete(c.Zones, "c")
-				c.Zones["b"].Held = true
-				c.Zones["a"].Used.MilliCPU = 6000
-				c.Zones["a"].Takeover["b"] = 2100
+				without("c")(c)
+				c.limit()
+				c.zone("b").Held = true
+				c.zone("a").Used.MilliCPU = 6000
+				c.zone("a").Takeover[1] = 2100
 			}), want: ReasonReserve,
 		},
 	}
@@ -148,8 +283,8 @@ func TestPlaceRejects(t *testing.T) {
 func TestReserveMessage(t *testing.T) {
 	tight := cell("x", use("a", 6000), func(c *Cell) {
 		c.ReservePercent = 10
-		c.Zones["a"].Takeover = map[string]int64{"b": 1000, "c": 2500}
-		c.Zones["b"].Held, c.Zones["c"].Held = true, true
+		c.zone("a").Takeover = []int64{0, 1000, 2500}
+		c.zone("b").Held, c.zone("c").Held = true, true
 	})
 	want := "no zones could take the guest and keep 10 % free, and 10 % after the loss of any other zone: " +
 		"zone a has 60 % of CPU (85 % after the loss of zone c) and 0 % of memory in use"
@@ -161,7 +296,7 @@ func TestReserveMessage(t *testing.T) {
 func TestDemandOf(t *testing.T) {
 	part := v1alpha1.ComponentSize{CPU: resource.MustParse("20m"), Memory: resource.MustParse("10Mi")}
 	size := v1alpha1.ControlPlaneSize{Etcd: part, APIServer: part, ControllerManager: part, Scheduler: part}
-	full := Vector{MilliCPU: 80, Memory: 40 << 20}
+	full := Vector{MilliCPU: 80, Memory: 40 << 20, Pods: 4, Addresses: 4, Volumes: 1}
 	cases := map[string]struct {
 		availability v1alpha1.Availability
 		want         []Demand
@@ -170,7 +305,7 @@ func TestDemandOf(t *testing.T) {
 		"Zonal": {availability: v1alpha1.Zonal, want: []Demand{
 			{Vector: full, APIServerMilliCPU: 20},
 			{Vector: full, APIServerMilliCPU: 20},
-			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20}, APIServerMilliCPU: 20},
+			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20, Pods: 2, Addresses: 2, Volumes: 1}, APIServerMilliCPU: 20},
 		}},
 	}
 	for name, tc := range cases {
@@ -201,7 +336,7 @@ func TestRuntimeProblem(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := NewCell(tc.cell, true).RuntimeProblem; got != tc.want {
+			if got := NewCell(tc.cell, &Region{}, true).RuntimeProblem; got != tc.want {
 				t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 			}
 		})
@@ -209,38 +344,94 @@ func TestRuntimeProblem(t *testing.T) {
 }
 
 func TestNewCell(t *testing.T) {
-	ten := v1alpha1.ZoneCapacity{CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi")}
-	a, b, d := ten, ten, ten
-	a.Name, b.Name, d.Name = "a", "b", "d"
-	reserve := int32(25)
+	zone := func(name string) v1alpha1.ZoneCapacity {
+		return v1alpha1.ZoneCapacity{Name: name, CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi"), Pods: new(int64(100)), Nodes: new(int64(3))}
+	}
+	region := NewRegion(&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "r"}})
 	got := NewCell(&v1alpha1.Cell{
 		ObjectMeta: metav1.ObjectMeta{Name: "x"},
 		Spec: v1alpha1.CellSpec{
-			Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: &reserve, MaxGuests: 3,
-			Drills: []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}},
+			Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: new(int32(25)), MaxGuests: 3, MaxGuestsPerTenant: 2,
+			Drills:  []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}},
+			Network: &v1alpha1.CellNetwork{InterfacesPerNode: new(int32(5)), AddressesPerInterface: new(int32(10))},
+			Cost:    &v1alpha1.CellCost{CorePerHour: resource.MustParse("0.04"), GibibytePerHour: resource.MustParse("0.005")},
 		},
-		Status: v1alpha1.CellStatus{Zones: []v1alpha1.ZoneCapacity{a, b, d}, Versions: []string{version}},
-	}, true)
-	capacity := Vector{MilliCPU: 10_000, Memory: 10 << 30}
+		Status: v1alpha1.CellStatus{
+			Zones: []v1alpha1.ZoneCapacity{zone("b"), zone("a"), zone("d")}, Versions: []string{version},
+			RoundTrips: []v1alpha1.RoundTrip{{Between: "a-b", MedianMicroseconds: 800}, {Between: "b-d", MedianMicroseconds: 9000}},
+		},
+	}, region, true)
+	capacity := Vector{MilliCPU: 10_000, Memory: 10 << 30, Pods: 100, Addresses: Unlimited, Volumes: Unlimited}
 	want := &Cell{
-		Name: "x", Region: "r", Ready: true, Versions: []string{version}, MaxGuests: 3, ReservePercent: 25, Tenants: map[string]int{},
-		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}},
+		Name: "x", Region: region, Ready: true, Versions: []string{version}, MaxGuests: 3, MaxPerTenant: 2, ReservePercent: 25, Tenants: map[string]int{},
+		CorePrice: 40, GibibytePrice: 5, AddressesPerInterface: 10,
+		Zones: []Zone{
+			{Name: "a", Capacity: capacity, Takeover: []int64{0, 0}, RoundTrip: []int64{0, 800}, Interfaces: 15, VPCs: map[string]int64{}},
+			{Name: "b", Capacity: capacity, Takeover: []int64{0, 0}, RoundTrip: []int64{800, 0}, Interfaces: 15, VPCs: map[string]int64{}, Held: true},
+		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Zone{})); diff != "" {
 		t.Errorf("zones count only when both the operator names and the agent reports them (-want +got):\n%s", diff)
 	}
 }
 
-func TestTake(t *testing.T) {
-	c := cell("x")
-	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
-	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
-	c.Take("other", []string{"a"}, request().Demand)
-	want := &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Used: Vector{MilliCPU: 3000, Memory: 3 << 30}, Takeover: map[string]int64{"b": 500, "c": 500}}
-	if diff := cmp.Diff(want, c.Zones["a"]); diff != "" {
-		t.Errorf("each of two Zonal guests leaves half of a lost zone's API server to zone a (-want +got):\n%s", diff)
+func TestNewRegion(t *testing.T) {
+	bare := NewRegion(&v1alpha1.Region{})
+	if diff := cmp.Diff(defaultWeights, bare.Weights); diff != "" || bare.MaxRoundTrip != 3000 {
+		t.Errorf("without a policy the defaults hold: %d us, weights (-want +got):\n%s", bare.MaxRoundTrip, diff)
 	}
-	if diff := cmp.Diff(map[string]int{"team": 2, "other": 1}, c.Tenants); diff != "" || c.Guests != 3 {
-		t.Errorf("%d guests; tenants (-want +got):\n%s", c.Guests, diff)
+	set := NewRegion(&v1alpha1.Region{Spec: v1alpha1.RegionSpec{Placement: &v1alpha1.PlacementPolicy{
+		MaxRoundTripMicroseconds: new(int64(1000)), Weights: &v1alpha1.PlacementWeights{Spread: new(int32(90)), Density: new(int32(0))},
+	}}})
+	want := maps.Clone(defaultWeights)
+	want[scoreSpread], want[scoreDensity] = 90, 0
+	if diff := cmp.Diff(want, set.Weights); diff != "" || set.MaxRoundTrip != 1000 || defaultWeights[scoreSpread] == 90 {
+		t.Errorf("what is written holds, the rest has its default: %d us, weights (-want +got):\n%s", set.MaxRoundTrip, diff)
+	}
+}
+
+// TestTakeAndRelease: a guest that is released leaves nothing behind.
+func TestTakeAndRelease(t *testing.T) {
+	c := cell("x", interfaces(10))
+	before := Clone([]*Cell{c})[0]
+	abc := []string{"a", "b", "c"}
+	one, two := Guest{Tenant: "team", VPC: "prod", Zones: abc, Demand: request(zonal).Demand}, Guest{Tenant: "team", VPC: "prod", Zones: abc, Demand: request(zonal).Demand}
+	other := Guest{Tenant: "other", Zones: []string{"a", "gone"}, Demand: request().Demand}
+	for _, guest := range []Guest{one, two, other} {
+		c.Take(guest)
+	}
+	a := c.zone("a")
+	want := Vector{MilliCPU: 3000, Memory: 3 << 30, Pods: 12, Addresses: 12, Volumes: 3}
+	if diff := cmp.Diff(want, a.Used); diff != "" {
+		t.Errorf("zone a (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int64{0, 500, 500}, a.Takeover); diff != "" || a.interfaces != 1 || a.VPCs["prod"] != 2 {
+		t.Errorf("each of two Zonal guests leaves half of a lost zone's API server to zone a, and they share an interface: %+v %s", a, diff)
+	}
+	if diff := cmp.Diff(map[string]int{"team": 2, "other": 1}, c.Tenants); diff != "" || c.Guests != 3 || c.Region.Used["team"].MilliCPU != 6000 {
+		t.Errorf("%d guests, %+v; tenants (-want +got):\n%s", c.Guests, c.Region.Used, diff)
+	}
+	for _, guest := range []Guest{two, other, one} {
+		c.Release(guest)
+	}
+	if diff := cmp.Diff(before, c, cmp.AllowUnexported(Zone{})); diff != "" {
+		t.Errorf("after all were released (-before +after):\n%s", diff)
+	}
+}
+
+// TestOnlyOneProfileIsDefault: a profile of one's own leaves the default one alone, and room is kept all the same.
+func TestOwnProfile(t *testing.T) {
+	own := Default()
+	own.Filters, own.Scorers = own.Filters[:0], []Scorer{score{"name", func(_ *Request, c *Cell, _ Spot) int64 { return int64(c.Name[0]) }}}
+	region := NewRegion(&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: "r"}})
+	region.Weights["name"] = 1
+	into := func(c *Cell) { c.Region = region }
+	cells := []*Cell{cell("x", into, func(c *Cell) { c.Cordoned = true }), cell("y", into), cell("z", into, use("a", 6000), use("b", 6000), use("c", 6000))}
+	got := own.Place(request(), cells)
+	if got.Cell != "y" || len(got.Others) != 1 || got.Others[0].Cell != "x" || len(got.Rejected) != 1 || got.Rejected[0].Reason != ReasonReserve {
+		t.Errorf("got %+v: want y before x, which nobody asked about its cordon, and no room in z", got)
+	}
+	if got := Place(request(), cells); got.Cell != "y" || len(got.Rejected) != 2 {
+		t.Errorf("by the default profile: %+v", got)
 	}
 }

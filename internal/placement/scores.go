@@ -133,4 +133,6 @@ type Profile struct {
 }
 
 // Default profile.
-func Default() Profile { return Profile{Filters: slices.Clone(filters), Scorers: slices.Clone(scorers)} }
+func Default() Profile {
+	return Profile{Filters: slices.Clone(filters), Scorers: slices.Clone(scorers)}
+}

@@ -108,7 +108,7 @@ func (s *search) fits(next, z int) (free int64, ok bool) {
 		s.checks&checkInterfaces != 0 && !s.cell.reaches(zone, s.vpc) {
 		return 0, false
 	}
-	return whole - zone.fullness(used), true
+	return max(0, whole-zone.fullness(used)), true
 }
 
 // fullness of a zone with so much in use, in thousandths of what may be used of the scarcest thing.
