@@ -46,18 +46,18 @@ func anyWorld(t *rapid.T) *world {
 func anyCell(t *rapid.T, region *Region, name string) *Cell {
 	c := &Cell{
 		Name: name, Region: region,
-		Ready: rapid.IntRange(0, 9).Draw(t, "ready") > 0, Cordoned: rapid.IntRange(0, 9).Draw(t, "cordoned") == 0,
+		Ready: rapid.IntRange(0, 19).Draw(t, "ready") > 0, Cordoned: rapid.IntRange(0, 19).Draw(t, "cordoned") == 0,
 		Versions: []string{version}, MaxGuests: rapid.IntRange(0, 20).Draw(t, "maxGuests"), MaxPerTenant: rapid.IntRange(0, 9).Draw(t, "perTenant"),
-		ReservePercent:        rapid.Int64Range(0, 100).Draw(t, "reserve"),
+		ReservePercent:        rapid.SampledFrom([]int64{40, 40, 0, 5, 60, 99, 100}).Draw(t, "reserve"),
 		RuntimeProblem:        rapid.SampledFrom([]string{"", "", "", "NoStorageClass: install one"}).Draw(t, "runtime"),
 		AddressesPerInterface: rapid.Int64Range(0, 3).Draw(t, "addresses"), Tenants: map[string]int{},
 	}
 	few := func(label string) int64 {
-		return rapid.SampledFrom([]int64{Unlimited, Unlimited, 0, 5, 30}).Draw(t, label)
+		return rapid.SampledFrom([]int64{Unlimited, Unlimited, Unlimited, Unlimited, 30, 5, 0}).Draw(t, label)
 	}
-	for _, zone := range []string{"a", "b", "c", "d"}[:rapid.IntRange(0, 4).Draw(t, "zones")] {
+	for _, zone := range []string{"a", "b", "c", "d"}[:rapid.SampledFrom([]int{3, 3, 4, 4, 2, 1, 0}).Draw(t, "zones")] {
 		c.Zones = append(c.Zones, Zone{
-			Name: zone, Held: rapid.IntRange(0, 9).Draw(t, "held") == 0, Interfaces: few("interfaces"),
+			Name: zone, Held: rapid.IntRange(0, 19).Draw(t, "held") == 0, Interfaces: few("interfaces"),
 			Capacity: Vector{
 				MilliCPU: rapid.Int64Range(0, 8000).Draw(t, "cpu"), Memory: rapid.Int64Range(0, 8<<30).Draw(t, "memory"),
 				Pods: few("pods"), Addresses: few("addresses"), Volumes: few("volumes"),
@@ -67,7 +67,7 @@ func anyCell(t *rapid.T, region *Region, name string) *Cell {
 	c.limit()
 	for i := range c.Zones {
 		for j := range i {
-			trip := rapid.SampledFrom([]int64{0, 100, 3000, 3001}).Draw(t, "trip")
+			trip := rapid.SampledFrom([]int64{0, 100, 100, 3000, 3000, 3001}).Draw(t, "trip")
 			c.Zones[i].RoundTrip[j], c.Zones[j].RoundTrip[i] = trip, trip
 		}
 	}
