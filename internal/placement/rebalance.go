@@ -129,7 +129,7 @@ func (r *rebalance) unmended(cell *Cell) Unmended {
 func (r *rebalance) stuckText(s *relief) string {
 	guest := s.stuck[0]
 	s.from.Release(guest.Guest)
-	rejected := Place(guest.Request, s.others()).Rejected
+	rejected := Place(guest.Request, s.others).Rejected
 	s.from.Take(guest.Guest)
 	cells := map[string]int{}
 	for _, rejection := range rejected {

@@ -18,6 +18,8 @@ const (
 type relief struct {
 	rebalance *rebalance
 	from      *Cell
+	// others are the cells that guests may move into: those under their reserve. No move brings one over it.
+	others []*Cell
 	// excess over each of the cell's limits; all of its positive.
 	excess  []int64
 	limits  []int // their indexes in Cell.uses
@@ -43,8 +45,8 @@ type leaver struct {
 // newRelief of a cell that is over its reserve.
 func newRelief(r *rebalance, from *Cell) *relief {
 	s := &relief{rebalance: r, from: from, sets: mostSets, tries: mostTries}
-	before := from.excess()
-	for i, excess := range before {
+	s.others = slices.DeleteFunc(slices.Clone(r.cells), func(c *Cell) bool { return c == from || c.over() })
+	for i, excess := range from.excess() {
 		if excess > 0 {
 			s.limits, s.excess = append(s.limits, i), append(s.excess, excess)
 		}
@@ -127,11 +129,6 @@ func (s *relief) attaches(limit int, guest Guest) bool {
 	return guest.VPC != "" && limit%perZone == len(things) && slices.Contains(guest.Zones, s.from.Zones[limit/perZone].Name)
 }
 
-// others are the cells that guests may move into: those under their reserve.
-func (s *relief) others() []*Cell {
-	return slices.DeleteFunc(slices.Clone(s.rebalance.cells), func(c *Cell) bool { return c == s.from || c.over() })
-}
-
 // movable tells whether another cell takes the guest.
 func (s *relief) movable(l *leaver) bool {
 	s.from.Release(l.Guest)
@@ -142,9 +139,9 @@ func (s *relief) movable(l *leaver) bool {
 
 // destinations of a guest whose booking is released: those in its own region first, the best first.
 func (s *relief) destinations(l *leaver) []candidate {
-	others := s.others()
+	others := s.others
 	if l.Request.VPC != "" { // a VPC lies in one region
-		others = slices.DeleteFunc(others, func(c *Cell) bool { return !s.home(c) })
+		others = slices.DeleteFunc(slices.Clone(others), func(c *Cell) bool { return !s.home(c) })
 	}
 	p := Profile{filters, scorers}
 	candidates, _ := p.sift(&l.Request, others)
@@ -266,9 +263,17 @@ func (s *relief) greedy() bool {
 		}
 		s.from.Take(l.Guest)
 	}
-	mended := !s.from.over()
+	return s.trim(!s.from.over())
+}
+
+// trim takes back what was not needed of the moves, and all of them when the cell was not mended. A guest that left its region
+// stays away where quotas count: guests that moved after it may go by what it left.
+func (s *relief) trim(mended bool) bool {
 	for i := len(s.left) - 1; i >= 0; i-- {
 		l := s.left[i]
+		if mended && !s.home(l.to) && len(s.from.Region.Quotas) > 0 {
+			continue
+		}
 		l.to.Release(l.booked)
 		s.from.Take(l.Guest)
 		if mended && s.from.over() {
