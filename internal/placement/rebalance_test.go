@@ -169,22 +169,22 @@ type burdened struct {
 	requests map[*resident]Request
 }
 
-// arrive as many guests as are asked for and have room.
-func (b *burdened) arrive(t *rapid.T, guests int) {
-	for range guests {
-		r := anyRequest(t)
-		if d := Place(r, b.cells); d.Cell != "" {
-			g := &resident{Guest: Guest{Tenant: r.Tenant, VPC: r.VPC, Zones: d.Zones, Demand: r.Demand}, cell: d.Cell}
-			b.cellOf(g).Take(g.Guest)
-			b.guests, b.requests[g] = append(b.guests, g), r
-		}
+// arrive where there is room.
+func (b *burdened) arrive(t *rapid.T, r Request) {
+	t.Helper()
+	if d := Place(r, b.cells); d.Cell != "" {
+		g := &resident{Guest: Guest{Tenant: r.Tenant, VPC: r.VPC, Zones: d.Zones, Demand: r.Demand}, cell: d.Cell}
+		b.cellOf(g).Take(g.Guest)
+		b.guests, b.requests[g] = append(b.guests, g), r
 	}
 }
 
 // anyBurdened is any world with guests, in which capacity then shrank and gears grew.
 func anyBurdened(t *rapid.T) *burdened {
 	b := &burdened{anyWorld(t), map[*resident]Request{}}
-	b.arrive(t, rapid.IntRange(1, 30).Draw(t, "arrivals"))
+	for range rapid.IntRange(1, 30).Draw(t, "arrivals") {
+		b.arrive(t, anyRequest(t))
+	}
 	for _, g := range b.guests {
 		if rapid.IntRange(0, 4).Draw(t, "grew") == 0 {
 			b.cellOf(g).Release(g.Guest)
@@ -325,21 +325,31 @@ func (b *burdened) follow(t *rapid.T, move Move, wasFine map[string]bool) {
 	}
 }
 
-// anyShrunk is a world of few guests and little room, one cell of which shrank.
+// anyShrunk is a world of three cells with little room, the first of which holds most guests and then shrank.
 func anyShrunk(t *rapid.T) (b *burdened, shrunk *Cell) {
 	b = &burdened{&world{}, map[*resident]Request{}}
-	var region *Region
 	for _, name := range []string{"x", "y", "z"} {
-		c := cell(name, counts(func(v *Vector) { v.MilliCPU = rapid.Int64Range(2000, 6000).Draw(t, "cpu") }))
-		if region == nil {
-			region = c.Region
-		}
-		c.Region = region
-		b.cells = append(b.cells, c)
+		b.cells = append(b.cells, cell(name, counts(func(v *Vector) { v.MilliCPU = rapid.Int64Range(1000, 4000).Draw(t, "cpu") })))
+		b.cells[len(b.cells)-1].Region = b.cells[0].Region
 	}
-	b.arrive(t, rapid.IntRange(4, 14).Draw(t, "arrivals"))
-	shrunk = rapid.SampledFrom(b.cells).Draw(t, "shrunk")
-	counts(func(v *Vector) { v.MilliCPU = v.MilliCPU * rapid.Int64Range(40, 95).Draw(t, "cpu left") / 100 })(shrunk)
+	shrunk = b.cells[0]
+	all := b.cells
+	for i := range rapid.IntRange(3, 14).Draw(t, "arrivals") {
+		if b.cells = all[:1]; i%3 == 2 {
+			b.cells = all[1:]
+		}
+		b.arrive(t, request(func(r *Request) {
+			if rapid.IntRange(0, 2).Draw(t, "zonal") == 0 {
+				zonal(r)
+			}
+			for i := range r.Demand {
+				r.Demand[i].MilliCPU = rapid.Int64Range(100, 900).Draw(t, "cpu")
+				r.Demand[i].APIServerMilliCPU = min(r.Demand[i].APIServerMilliCPU, r.Demand[i].MilliCPU/2)
+			}
+		}))
+	}
+	b.cells = all
+	counts(func(v *Vector) { v.MilliCPU = v.MilliCPU * rapid.Int64Range(30, 90).Draw(t, "cpu left") / 100 })(shrunk)
 	shrunk.limit()
 	return b, shrunk
 }
