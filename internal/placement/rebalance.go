@@ -56,8 +56,8 @@ type Plan struct {
 // guests of cells that are over their reserve move, each at most once, and never into a cell that is over its reserve.
 //
 // The number of moves is the least possible for each cell by itself as long as it is at most three: all sets of one
-// guest, then of two, then of three are tried, largest relief first, with every choice of cells for them (in each cell
-// the zones that Place would choose). Beyond three, or where mostSets or mostTries ends the search first,
+// guest, then of two, then of three are tried, largest relief first, in every order, with every choice of
+// cells for them (in each cell the zones that Place would choose). Beyond three, or where mostSets or mostTries ends the search first,
 // guests leave by largest relief until the cell is mended, and those that turn out not to have been needed stay: few moves, but
 // perhaps not the fewest. Cells are mended one after the other by name, and again after others have made room:
 // the sum over several cells that compete for the same room may be larger than the least possible, too.

@@ -218,12 +218,24 @@ func (s *relief) mends() bool {
 	return fine
 }
 
-// settle the chosen guests from that index on, each in the best cell that leaves room for the rest.
+// settle the chosen guests from that index on, in every order: who comes first takes the zones that suit it best.
 func (s *relief) settle(next int) bool {
 	if next == len(s.chosen) {
 		s.left = slices.Clone(s.chosen)
 		return true
 	}
+	for i := next; i < len(s.chosen); i++ {
+		s.chosen[next], s.chosen[i] = s.chosen[i], s.chosen[next]
+		if s.settleOne(next) {
+			return true
+		}
+		s.chosen[next], s.chosen[i] = s.chosen[i], s.chosen[next]
+	}
+	return false
+}
+
+// settleOne guest in the best cell that leaves room for the rest.
+func (s *relief) settleOne(next int) bool {
 	l := s.chosen[next]
 	s.from.Release(l.Guest)
 	for _, to := range s.destinations(l) {
