@@ -361,7 +361,7 @@ func TestRebalanceIsExact(t *testing.T) {
 		b, shrunk := anyShrunk(t)
 		plan, least := Rebalance(b.cells, b.located()), -1
 		for size := 0; size <= 3 && least < 0; size++ {
-			if b.mendable(shrunk, 0, size) {
+			if b.mendable(shrunk, size) {
 				least = size
 			}
 		}
@@ -375,13 +375,12 @@ func TestRebalanceIsExact(t *testing.T) {
 	}
 }
 
-// mendable tries every set of so many guests of the cell from that index on, in every other cell each.
-func (b *burdened) mendable(over *Cell, first, size int) bool {
+// mendable tries so many guests of the cell, in every order, in every other cell each.
+func (b *burdened) mendable(over *Cell, size int) bool {
 	if size == 0 {
 		return b.fine(over)
 	}
-	for i := first; i < len(b.guests); i++ {
-		g := b.guests[i]
+	for _, g := range b.guests {
 		if g.cell != over.Name {
 			continue
 		}
@@ -390,7 +389,7 @@ func (b *burdened) mendable(over *Cell, first, size int) bool {
 				continue
 			}
 			if undo, ok := b.move(g, to); ok {
-				mended := b.mendable(over, i+1, size-1)
+				mended := b.mendable(over, size-1)
 				undo()
 				if mended {
 					return true
