@@ -3,6 +3,7 @@
 //
 //	make bench
 //	go run ./test/bench -run create,memory
+//	go run ./test/bench -run placement    # needs neither a distribution nor processes
 //
 // Benchmarks named lab-* measure guests in the lab of test/lab, which is brought up for them unless it is
 // up. They need root.
@@ -47,12 +48,16 @@ var benchmarks = []struct {
 	{"memory", benchMemory},
 	{"agents", benchAgents},
 	{"agent-load", benchAgentLoad},
+	{"placement", benchPlacement},
 	{"lab-create", benchLabCreate},
 	{"lab-burst", benchLabBurst},
 	{"lab-ready-lag", benchLabReadyLag},
 	{"lab-delete", benchLabDelete},
 	{"lab-agent", benchLabAgent},
 }
+
+// withoutFleet run with no fleet at all.
+var withoutFleet = []string{"agent-load", "placement"}
 
 // options of a run.
 type options struct {
@@ -83,7 +88,7 @@ func main() {
 		runRole(os.Args[1], os.Args[2])
 		return
 	}
-	names := flag.String("run", "create,burst,memory,agents,agent-load", "benchmarks to run, separated by commas")
+	names := flag.String("run", "create,burst,memory,agents,agent-load,placement", "benchmarks to run, separated by commas")
 	flag.StringVar(&o.out, "out", "out/bench", "directory that <name>.json is written to")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a budget is not met")
 	flag.IntVar(&o.runs, "runs", 5, "runs of the benchmarks create, lab-create, lab-ready-lag and lab-delete")
@@ -182,7 +187,7 @@ func needLab(names []string) (bool, error) {
 
 // newBench brings a fleet up, if one is needed. The bench that it returns must be closed, even with an error.
 func newBench(ctx context.Context, o options) (*bench, error) {
-	if slices.Equal(o.names, []string{"agent-load"}) {
+	if !slices.ContainsFunc(o.names, func(name string) bool { return !slices.Contains(withoutFleet, name) }) {
 		return &bench{options: o}, nil
 	}
 	f, err := fleet.New()

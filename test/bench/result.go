@@ -34,8 +34,8 @@ type Result struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
-	// Reference is the same figure by hand, Ratio is Value / Reference, Budget bounds Ratio, or Value
-	// where there is no Ratio, Met says whether it does. They are null for what is only reported.
+	// Reference is the same figure by hand (in placement the bound that nothing can exceed), Ratio is Value / Reference,
+	// Budget bounds Ratio, or Value where there is no Ratio, from above (density from below), Met says whether it does. They are null for what is only reported.
 	Reference *float64 `json:"reference"`
 	Ratio     *float64 `json:"ratio"`
 	Budget    *float64 `json:"budget"`
@@ -61,6 +61,13 @@ func bound(name, unit string, value, budget float64) Result {
 	return Result{Name: name, Value: value, Unit: unit, Budget: &budget, Met: &met}
 }
 
+// atLeast makes a result with a reference, of which it must be that share or more.
+func atLeast(name, unit string, value, reference, budget float64) Result {
+	ratio := value / reference
+	met := ratio >= budget
+	return Result{Name: name, Value: value, Unit: unit, Reference: &reference, Ratio: &ratio, Budget: &budget, Met: &met}
+}
+
 // report makes a result that is only reported.
 func report(name, unit string, value float64) Result {
 	return Result{Name: name, Value: value, Unit: unit}
@@ -78,7 +85,7 @@ func countMissed(results []Result) int {
 
 func printTable(out io.Writer, name string, results []Result) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\n%s\tfleet\tby hand\tunit\tratio\tbudget\tmet\n", name)
+	fmt.Fprintf(table, "\n%s\tfleet\treference\tunit\tratio\tbudget\tmet\n", name)
 	for _, r := range results {
 		met := "-"
 		if r.Met != nil {

@@ -20,6 +20,8 @@ func TestResults(t *testing.T) {
 		{"an absolute figure above its budget", bound("x", "s", 10.1, 10), "NO", 1},
 		{"what is by hand does not count against an absolute budget", with(bound("x", "", 0, 0), 7), "yes", 0},
 		{"no restart is worse than one, however many there are by hand", with(bound("x", "", 1, 0), 7), "NO", 1},
+		{"a share of a bound that is large enough", atLeast("x", "GiB", 97, 100, 0.97), "yes", 0},
+		{"a share of a bound that is too small", atLeast("x", "GiB", 96.9, 100, 0.97), "NO", 1},
 		{"a ratio without a budget", beside("x", "s", 9, 4), "-", 0},
 		{"a figure alone", report("x", "s", 9), "-", 0},
 	}

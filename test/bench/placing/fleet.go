@@ -111,7 +111,7 @@ func anyTenant(random *rand.Rand) string {
 	return fmt.Sprintf("tenant-%03d", n)
 }
 
-// Fleet of that many empty cells of one region, which more can be added to.
+// Fleet of that many empty cells of one region.
 type Fleet struct {
 	Region *placement.Region
 	Cells  []*placement.Cell
@@ -120,16 +120,26 @@ type Fleet struct {
 // NewFleet of empty cells.
 func NewFleet(cells int) *Fleet {
 	f := &Fleet{Region: placement.NewRegion(&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: region}})}
-	for range cells {
-		f.Add()
+	for i := range cells {
+		f.Cells = append(f.Cells, f.cell(i, nodesPerZone))
 	}
 	return f
 }
 
-// Add one more cell.
-func (f *Fleet) Add() {
+// LoseNode of each zone of the cell of that index, which holds those guests.
+func (f *Fleet) LoseNode(index int, guests []placement.Guest) {
+	old := f.Cells[index]
+	f.Cells[index] = f.cell(index, nodesPerZone-1)
+	for _, guest := range guests {
+		old.Release(guest)
+		f.Cells[index].Take(guest)
+	}
+}
+
+// cell of that index with so many nodes in each zone.
+func (f *Fleet) cell(index int, nodes int64) *placement.Cell {
 	cell := v1alpha1.Cell{
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("cell-%03d", len(f.Cells))},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("cell-%03d", index)},
 		Spec:       v1alpha1.CellSpec{Region: region},
 		Status:     v1alpha1.CellStatus{Versions: []string{version}},
 	}
@@ -137,10 +147,10 @@ func (f *Fleet) Add() {
 		name := string(rune('a' + i))
 		cell.Spec.Zones = append(cell.Spec.Zones, name)
 		cell.Status.Zones = append(cell.Status.Zones, v1alpha1.ZoneCapacity{
-			Name: name, Nodes: new(int64(nodesPerZone)),
-			CPU:    *resource.NewQuantity(nodesPerZone*coresPerNode, resource.DecimalSI),
-			Memory: *resource.NewQuantity(nodesPerZone*memoryPerNode, resource.BinarySI),
+			Name: name, Nodes: &nodes,
+			CPU:    *resource.NewQuantity(nodes*coresPerNode, resource.DecimalSI),
+			Memory: *resource.NewQuantity(nodes*memoryPerNode, resource.BinarySI),
 		})
 	}
-	f.Cells = append(f.Cells, placement.NewCell(&cell, f.Region, true))
+	return placement.NewCell(&cell, f.Region, true)
 }

@@ -25,7 +25,9 @@ func (p Policy) prepare(region *placement.Region) {
 func Choose() Policy { return Policy{Name: "placement", Choose: placement.Choose} }
 
 // Place with all reasons, as the hub does.
-func Place() Policy { return Policy{Name: "placement with reasons", Choose: byProfile(placement.Default())} }
+func Place() Policy {
+	return Policy{Name: "placement with reasons", Choose: byProfile(placement.Default())}
+}
 
 // Baselines are what others do. They ask the same filters and choose zones as placement does.
 func Baselines() []Policy {

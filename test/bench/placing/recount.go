@@ -1,10 +1,6 @@
 package placing
 
-import (
-	"fmt"
-
-	"github.com/myriad-fleet/myriad/internal/placement"
-)
+import "github.com/myriad-fleet/myriad/internal/placement"
 
 const (
 	// reserve and reserveAfterLoss in percent: DESIGN.md §6 and the default of Cell.spec.reservePercent.
@@ -47,19 +43,27 @@ func count(cells []*placement.Cell, placed []Placed) counted {
 	return zones
 }
 
-// check the reserve before and after the loss of any one zone.
-func (c counted) check() error {
-	for at, z := range c {
-		if z.cpu*100 > z.cpuCapacity*(100-reserve) || z.memory*100 > z.memoryCapacity*(100-reserve) || z.memory*100 > z.memoryCapacity*(100-reserveAfterLoss) {
-			return fmt.Errorf("the reserve of cell %s zone %s is broken: %d of %d millicores, %d of %d bytes", at.cell, at.zone, z.cpu, z.cpuCapacity, z.memory, z.memoryCapacity)
-		}
-		for lost, more := range z.takeover {
-			if (z.cpu+more)*100 > z.cpuCapacity*(100-reserveAfterLoss) {
-				return fmt.Errorf("the reserve of cell %s zone %s is broken after the loss of zone %s: %d of %d millicores", at.cell, at.zone, lost, z.cpu+more, z.cpuCapacity)
-			}
+// broken counts the zones that are over the reserve, before or after the loss of any one zone.
+func (c counted) broken() int {
+	broken := 0
+	for _, z := range c {
+		if z.broken() {
+			broken++
 		}
 	}
-	return nil
+	return broken
+}
+
+func (z *zone) broken() bool {
+	if z.cpu*100 > z.cpuCapacity*(100-reserve) || z.memory*100 > z.memoryCapacity*(100-reserve) {
+		return true
+	}
+	for _, more := range z.takeover {
+		if (z.cpu+more)*100 > z.cpuCapacity*(100-reserveAfterLoss) {
+			return true
+		}
+	}
+	return false
 }
 
 // density in the thing of which most is used.

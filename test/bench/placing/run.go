@@ -1,8 +1,6 @@
 package placing
 
 import (
-	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -28,6 +26,8 @@ type Run struct {
 	// AfterLoss is the CPU in percent of the fullest zone after the loss of the zone that is worst for it, at the
 	// first refusal.
 	AfterLoss float64
+	// Broken is how many zones are over their reserve, before or after a loss, counted anew at the first refusal and at the end.
+	Broken int
 	// LargestShare of a tenant's guests that one cell holds, in percent: the mean over tenants with ten guests or more.
 	LargestShare float64
 }
@@ -42,10 +42,9 @@ type Density struct {
 // Share of the bound.
 func (d Density) Share() float64 { return d.Used / d.Bound }
 
-// Fill lets guests arrive at Cells cells until all have been placed or refused. The reserve is counted anew at the first refusal
-// and at the end.
-func Fill(policy Policy, requests []placement.Request) (Run, error) {
-	run, fleet := Run{First: -1}, NewFleet(Cells)
+// Fill lets guests arrive at so many cells until all have been placed or refused.
+func Fill(policy Policy, requests []placement.Request, cells int) Run {
+	run, fleet := Run{First: -1}, NewFleet(cells)
 	policy.prepare(fleet.Region)
 	placed := make([]Placed, 0, len(requests))
 	begin := cpuTime()
@@ -67,7 +66,8 @@ func Fill(policy Policy, requests []placement.Request) (Run, error) {
 	}
 	atFirst := count(fleet.Cells, placed[:run.First])
 	run.Density, run.AfterLoss, run.LargestShare = atFirst.density(), atFirst.afterLoss(), largestShare(placed[:run.First])
-	return run, errors.Join(atFirst.check(), count(fleet.Cells, placed).check())
+	run.Broken = max(atFirst.broken(), count(fleet.Cells, placed).broken())
+	return run
 }
 
 // cpuTime that this process has taken.
@@ -79,21 +79,12 @@ func cpuTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// Need is how many cells it takes to place all guests: one more is added whenever one is refused.
-func Need(policy Policy, requests []placement.Request) (int, error) {
-	fleet := NewFleet(1)
-	policy.prepare(fleet.Region)
-	for _, request := range requests {
-		cell, zones := policy.Choose(request, fleet.Cells)
-		if cell == nil {
-			fleet.Add()
-			if cell, zones = policy.Choose(request, fleet.Cells); cell == nil {
-				return 0, fmt.Errorf("a guest of tenant %s fits into no empty cell", request.Tenant)
-			}
-		}
-		cell.Take(placement.Guest{Tenant: request.Tenant, VPC: request.VPC, Zones: zones, Demand: request.Demand})
+// Need is the least number of cells, that many or more, in which no guest is refused.
+func Need(policy Policy, requests []placement.Request, atLeast int) int {
+	for Fill(policy, requests, atLeast).Refused > 0 {
+		atLeast++
 	}
-	return len(fleet.Cells), nil
+	return atLeast
 }
 
 // largestShare of a tenant's guests that one cell holds.
