@@ -281,8 +281,7 @@ func (s *relief) greedy() bool {
 // trim takes back what was not needed of the moves, and all of them when the cell was not mended. A guest that left its region
 // stays away where quotas count: guests that moved after it may go by what it left.
 func (s *relief) trim(mended bool) bool {
-	for i := len(s.left) - 1; i >= 0; i-- {
-		l := s.left[i]
+	for i, l := range slices.Backward(slices.Clone(s.left)) {
 		if mended && !s.home(l.to) && len(s.from.Region.Quotas) > 0 {
 			continue
 		}

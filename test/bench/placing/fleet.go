@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// Guests that arrive, and Cells of the region.
-	Guests, Cells = 10_000, 40
+	// Guests that arrive.
+	Guests = 10_000
+	// Cells of the region.
+	Cells = 40
 	// tenants that they are of. Few have many: tenant n has a share in proportion to 1/n.
 	tenants = 500
 	// zonesPerCell of each cell.
@@ -41,8 +43,16 @@ var mix = []struct {
 	perTenThousand int
 	zonal          int
 }{
-	{"nano", 4800, 30}, {"micro", 2400, 50}, {"mini", 1200, 70}, {"small", 800, 90}, {"medium", 450, 100},
-	{"large", 200, 100}, {"xlarge", 100, 100}, {"2xlarge", 35, 100}, {"4xlarge", 10, 100}, {"8xlarge", 5, 100},
+	{"nano", 4800, 30},
+	{"micro", 2400, 50},
+	{"mini", 1200, 70},
+	{"small", 800, 90},
+	{"medium", 450, 100},
+	{"large", 200, 100},
+	{"xlarge", 100, 100},
+	{"2xlarge", 35, 100},
+	{"4xlarge", 10, 100},
+	{"8xlarge", 5, 100},
 }
 
 // kinds of templates, in percent.

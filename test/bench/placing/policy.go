@@ -1,6 +1,7 @@
 package placing
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/myriad-fleet/myriad/internal/placement"
@@ -16,9 +17,7 @@ type Policy struct {
 
 // prepare a region for it.
 func (p Policy) prepare(region *placement.Region) {
-	for name, weight := range p.weights {
-		region.Weights[name] = weight
-	}
+	maps.Copy(region.Weights, p.weights)
 }
 
 // Choose without reasons, as simulations do.
@@ -60,7 +59,10 @@ type score struct {
 	of func(*placement.Cell) int64
 }
 
+// Name of the score.
 func (score) Name() string { return scoreName }
+
+// Score of the cell alone.
 func (s score) Score(_ *placement.Request, c *placement.Cell, _ placement.Spot) int64 {
 	return s.of(c)
 }
