@@ -66,26 +66,29 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// TestWorkedExample is the one in docs/placement.md.
+// TestWorkedExample is the one in docs/placement.md: small Zonal guests in a cell until one is rejected. The zones take turns in
+// holding the small third part, or ten guests fewer would fit.
 func TestWorkedExample(t *testing.T) {
 	c := cell("x", counts(func(v *Vector) { v.MilliCPU, v.Memory = 88_000, 352<<30 }))
 	small := Demand{Vector: Vector{MilliCPU: 305, Memory: 1536 << 20}, APIServerMilliCPU: 190}
 	third := Demand{Vector: Vector{MilliCPU: 242, Memory: 1248 << 20}, APIServerMilliCPU: 190}
 	r := request(func(r *Request) { r.Demand = []Demand{small, small, third} })
-	for {
-		d := Place(r, []*Cell{c})
-		if d.Cell == "" {
-			fmt.Println(d.Rejected)
-			break
-		}
+	d := Place(r, []*Cell{c})
+	for ; d.Cell != ""; d = Place(r, []*Cell{c}) {
 		c.Take(Guest{Zones: d.Zones, Demand: r.Demand})
 	}
 	var levels []string
 	for _, level := range Levels(c)[:2] {
-		levels = append(levels, fmt.Sprintf("%d of %d, %.1f %%, %.1f %% after %s", level.Used, level.Limit, level.Percent, level.AfterLossPercent, level.WorstLoss))
+		levels = append(levels, fmt.Sprintf("%s of zone %s: %d of %d, %.1f %%, %.1f %% after a loss", level.Thing, level.Zone, level.Used, level.Limit, level.Percent, level.AfterLossPercent))
 	}
-	want := []string{"x"}
-	if diff := cmp.Diff(want, levels); diff != "" || c.Guests != 148 {
-		t.Errorf("%d guests, levels of zone a (-want +got):\n%s", c.Guests, diff)
+	want := []string{
+		"CPU of zone a: 42600 of 52800, 48.4 %, 64.6 % after a loss",
+		"memory of zone a: 226492416000 of 226774273228, 59.9 %, 59.9 % after a loss",
+	}
+	if diff := cmp.Diff(want, levels); diff != "" || c.Guests != 150 {
+		t.Errorf("%d guests, want 150; levels of zone a (-want +got):\n%s", c.Guests, diff)
+	}
+	if len(d.Rejected) != 1 || d.Rejected[0].Reason != ReasonReserve {
+		t.Errorf("the last is rejected for the reserve: %+v", d.Rejected)
 	}
 }

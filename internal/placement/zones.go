@@ -21,6 +21,7 @@ type spot struct {
 	zones [mostZones]int // indexes, in the order of the demand
 	count int
 	free  int64 // thousandths of what may be used that stay free in the fullest of the zones
+	rise  int64 // see search.rise; of the best spot only, once it is compared
 }
 
 func (s spot) index(demand int) int { return s.zones[demand] }
@@ -56,7 +57,7 @@ type search struct {
 }
 
 // findSpot tries all ways to spread a demand over distinct zones of a cell, and returns the one whose fullest zone is
-// least full; of equal ones the first in the order of zones. It is false when none keeps the reserve.
+// least full; of equal ones that which leaves the zones most alike, and then the first in the order of zones. It is false when none keeps the reserve.
 func findSpot(r *Request, c *Cell, which checks) (spot, bool) {
 	if len(r.Demand) == 0 || len(r.Demand) > mostZones {
 		return spot{}, false
@@ -71,9 +72,9 @@ func findSpot(r *Request, c *Cell, which checks) (spot, bool) {
 // equal demands each takes a later zone than the one before: the other way round is the same spot.
 func (s *search) choose(next int, free int64) {
 	if next == len(s.demand) {
-		if free > s.best.free && s.keepsAfterLoss() {
+		if (free > s.best.free || free == s.best.free && s.evener()) && s.keepsAfterLoss() {
 			s.best, s.found = s.now, true
-			s.best.free = free
+			s.best.free, s.best.rise = free, unknown
 		}
 		return
 	}
@@ -92,6 +93,30 @@ func (s *search) choose(next int, free int64) {
 		s.now.zones[next] = z
 		s.choose(next+1, min(free, left))
 	}
+}
+
+// unknown rise.
+const unknown = -1
+
+// evener tells whether the zones chosen now leave the cell more even than the best ones so far. It matters where a guest takes
+// less in one zone than in the others: without it the same zone would get the small part of every guest, and stay
+// emptier than the others can use.
+func (s *search) evener() bool {
+	if s.best.rise == unknown {
+		s.best.rise = s.rise(&s.best)
+	}
+	return s.rise(&s.now) < s.best.rise
+}
+
+// rise of the sum of the squares of all zones' fullness: the smaller, the more even.
+func (s *search) rise(where *spot) int64 {
+	var rise int64
+	for i := range s.demand {
+		zone := &s.cell.Zones[where.zones[i]]
+		before, after := zone.fullness(zone.Used), zone.fullness(zone.Used.Add(s.demand[i].Vector))
+		rise += (after - before) * (after + before)
+	}
+	return rise
 }
 
 // fits tells whether a zone may be used for a demand before any loss, and how much of it then stays free.
