@@ -46,38 +46,57 @@ type rule struct {
 	message func(*Request, *Cell) string
 }
 
-func (f rule) Rejects(r *Request, c *Cell) bool             { return f.rejects(r, c) }
-func (f rule) Explain(r *Request, c *Cell) (string, string) { return f.reason, f.message(r, c) }
+// Rejects is the rule's function.
+func (f rule) Rejects(r *Request, c *Cell) bool { return f.rejects(r, c) }
+
+// Explain gives the rule's reason.
+func (f rule) Explain(r *Request, c *Cell) (reason, message string) { return f.reason, f.message(r, c) }
 
 // filters in the order in which a person would want to hear of them: the first that applies is
 // the one that is reported.
 var filters = []Filter{
-	rule{ReasonOtherRegion, func(r *Request, c *Cell) bool { return r.Region != "" && c.Region.Region != r.Region },
-		func(_ *Request, c *Cell) string { return "lies in region " + c.Region.Region }},
-	rule{ReasonResidencyNotMet, func(r *Request, c *Cell) bool {
-		return r.Residency != nil && residency.Violation(r.Residency, c.Region.Place) != ""
+	rule{
+		ReasonOtherRegion, func(r *Request, c *Cell) bool { return r.Region != "" && c.Region.Region != r.Region },
+		func(_ *Request, c *Cell) string { return "lies in region " + c.Region.Region },
 	},
-		func(r *Request, c *Cell) string { return residency.Violation(r.Residency, c.Region.Place) }},
-	rule{ReasonKindNotAccepted, func(r *Request, c *Cell) bool { return len(c.Kinds) > 0 && !slices.Contains(c.Kinds, r.Kind) },
+	rule{
+		ReasonResidencyNotMet, func(r *Request, c *Cell) bool {
+			return r.Residency != nil && residency.Violation(r.Residency, c.Region.Place) != ""
+		},
+		func(r *Request, c *Cell) string { return residency.Violation(r.Residency, c.Region.Place) },
+	},
+	rule{
+		ReasonKindNotAccepted, func(r *Request, c *Cell) bool { return len(c.Kinds) > 0 && !slices.Contains(c.Kinds, r.Kind) },
 		func(r *Request, c *Cell) string {
 			return fmt.Sprintf("accepts %s only, not %s", strings.Join(c.Kinds, ", "), r.Kind)
-		}},
-	rule{ReasonNotReady, func(_ *Request, c *Cell) bool { return !c.Ready },
-		func(*Request, *Cell) string { return "its agent does not report; see the Ready condition of the Cell" }},
-	rule{ReasonRuntimeNotReady, func(_ *Request, c *Cell) bool { return c.RuntimeProblem != "" },
-		func(_ *Request, c *Cell) string { return c.RuntimeProblem }},
-	rule{ReasonCordoned, func(_ *Request, c *Cell) bool { return c.Cordoned },
-		func(*Request, *Cell) string { return "an operator cordoned it (spec.cordoned)" }},
+		},
+	},
+	rule{
+		ReasonNotReady, func(_ *Request, c *Cell) bool { return !c.Ready },
+		func(*Request, *Cell) string { return "its agent does not report; see the Ready condition of the Cell" },
+	},
+	rule{
+		ReasonRuntimeNotReady, func(_ *Request, c *Cell) bool { return c.RuntimeProblem != "" },
+		func(_ *Request, c *Cell) string { return c.RuntimeProblem },
+	},
+	rule{
+		ReasonCordoned, func(_ *Request, c *Cell) bool { return c.Cordoned },
+		func(*Request, *Cell) string { return "an operator cordoned it (spec.cordoned)" },
+	},
 	rule{ReasonVersionUnavailable, func(r *Request, c *Cell) bool { return !slices.Contains(c.Versions, r.Version) }, versionMessage},
 	rule{ReasonTooFewZones, func(r *Request, c *Cell) bool { return c.usable() < len(r.Demand) }, zonesMessage},
-	rule{ReasonFull, func(_ *Request, c *Cell) bool { return c.MaxGuests > 0 && c.Guests >= c.MaxGuests },
+	rule{
+		ReasonFull, func(_ *Request, c *Cell) bool { return c.MaxGuests > 0 && c.Guests >= c.MaxGuests },
 		func(_ *Request, c *Cell) string {
 			return fmt.Sprintf("holds %d guests, spec.maxGuests is %d", c.Guests, c.MaxGuests)
-		}},
-	rule{ReasonTenantFull, func(r *Request, c *Cell) bool { return c.MaxPerTenant > 0 && c.Tenants[r.Tenant] >= c.MaxPerTenant },
+		},
+	},
+	rule{
+		ReasonTenantFull, func(r *Request, c *Cell) bool { return c.MaxPerTenant > 0 && c.Tenants[r.Tenant] >= c.MaxPerTenant },
 		func(r *Request, c *Cell) string {
 			return fmt.Sprintf("holds %d guests of tenant %s, spec.maxGuestsPerTenant is %d", c.Tenants[r.Tenant], r.Tenant, c.MaxPerTenant)
-		}},
+		},
+	},
 	rule{ReasonQuotaExceeded, func(r *Request, c *Cell) bool { return len(c.Region.Quotas) > 0 && quotaProblem(r, c) != "" }, quotaProblem},
 	regionFilter{},
 	roomFilter{},
@@ -141,11 +160,13 @@ func quotaProblem(r *Request, c *Cell) string {
 // regionFilter keeps guests out of regions of which the caller found out that they cannot lie there.
 type regionFilter struct{}
 
+// Rejects what has a problem with the cell's region.
 func (regionFilter) Rejects(r *Request, c *Cell) bool {
 	_, found := r.RegionProblems[c.Region.Region]
 	return found
 }
 
+// Explain tells the problem.
 func (regionFilter) Explain(r *Request, c *Cell) (reason, message string) {
 	problem := r.RegionProblems[c.Region.Region]
 	return problem.Reason, problem.Message
@@ -154,6 +175,7 @@ func (regionFilter) Explain(r *Request, c *Cell) (reason, message string) {
 // roomFilter keeps the reserve.
 type roomFilter struct{}
 
+// Rejects what finds no spot.
 func (roomFilter) Rejects(r *Request, c *Cell) bool {
 	_, ok := findSpot(r, c, allChecks)
 	return !ok

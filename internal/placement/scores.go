@@ -41,7 +41,10 @@ type score struct {
 	of   func(*Request, *Cell, Spot) int64
 }
 
-func (s score) Name() string                                { return s.name }
+// Name as it was given.
+func (s score) Name() string { return s.name }
+
+// Score is the function's.
 func (s score) Score(r *Request, c *Cell, where Spot) int64 { return s.of(r, c, where) }
 
 // density is how full the cell is afterwards, by the scarcest thing of each zone: a fleet that fills cell by cell

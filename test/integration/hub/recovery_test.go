@@ -109,11 +109,15 @@ func TestTenantsCannotBind(t *testing.T) {
 		Spec:       v1alpha1.ClusterSpec{Region: f.name},
 	}
 	wantRefused(t, tenant.Create(t.Context(), labelled), "written by the hub alone")
+	pinned := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "pinned"}, Spec: v1alpha1.ClusterSpec{Region: f.name, Cell: cell.Name}}
+	wantRefused(t, tenant.Create(t.Context(), pinned), "written by operators alone")
 	for name, patch := range map[string]string{
-		"another id":    `{"metadata":{"labels":{"fleet.myriad.dev/id":"zzzzzzzzzz"}}}`,
-		"no labels":     `{"metadata":{"labels":null}}`,
-		"another port":  `{"metadata":{"annotations":{"fleet.myriad.dev/booking":"b/20005"}}}`,
-		"no finalizers": `{"metadata":{"finalizers":null}}`,
+		"another id":     `{"metadata":{"labels":{"fleet.myriad.dev/id":"zzzzzzzzzz"}}}`,
+		"no labels":      `{"metadata":{"labels":null}}`,
+		"another region": `{"metadata":{"labels":{"fleet.myriad.dev/region":"elsewhere"}}}`,
+		"addresses":      `{"metadata":{"annotations":{"fleet.myriad.dev/network":"{}"}}}`,
+		"another port":   `{"metadata":{"annotations":{"fleet.myriad.dev/booking":"b/20005"}}}`,
+		"no finalizers":  `{"metadata":{"finalizers":null}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tenant.Patch(t.Context(), bound.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch)))
