@@ -24,8 +24,8 @@ func TestLevels(t *testing.T) {
 		"UnlimitedIsNone": {reason: "pods of zone a and interfaces are counted, the rest is not", cell: cell("x", few), levels: 10, fullest: "interfaces of zone a: 40 % of the 60 % that may be used before a loss"},
 		"Memory":          {reason: "memory is fuller", cell: cell("x", use("b", 3000), func(c *Cell) { c.zone("c").Used.Memory = 4 << 30 }), levels: 6, fullest: "memory of zone c: 40 % of the 60 % that may be used before a loss"},
 		"AfterLoss": {
-			reason: "55 of 60 % is less full than 86 of 90 %", levels: 6, fullest: "CPU of zone a: 86 % of the 90 % that may be used after the loss of zone c",
-			cell: cell("x", use("a", 5500), func(c *Cell) { c.zone("a").Takeover = []int64{0, 100, 3100} }),
+			reason: "57 of 60 % is less full than 86 of 90 %", levels: 6, fullest: "CPU of zone a: 86 % of the 90 % that may be used after the loss of zone c",
+			cell: cell("x", use("a", 5500), use("b", 5700), func(c *Cell) { c.zone("a").Takeover = []int64{0, 100, 3100} }),
 		},
 		"OverAfterLoss": {
 			reason: "within the reserve before, not after", levels: 6, fullest: "CPU of zone a: 91 % of the 90 % that may be used after the loss of zone b", over: true,
@@ -58,7 +58,7 @@ func TestLevels(t *testing.T) {
 				t.Errorf("%s: %q, over %t; want %q, %t", tc.reason, got, tc.cell.over(), tc.fullest, tc.over)
 			}
 			for _, level := range levels {
-				if level.Percent < 0 || level.AfterLossPercent < level.Percent || level.AfterLoss < level.Used {
+				if level.Used < 0 || level.Percent < 0 || level.AfterLossPercent < level.Percent || level.AfterLoss < level.Used {
 					t.Errorf("%s: %+v", tc.reason, level)
 				}
 			}
