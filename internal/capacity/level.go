@@ -1,0 +1,152 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/myriad-fleet/myriad/internal/placement"
+)
+
+// Level is how full one zone of a cell is of one thing.
+type Level struct {
+	// Zone of the cell.
+	Zone string `json:"zone"`
+	// Thing: CPU (in thousandths of a core), memory (in bytes), pods, addresses or volumes.
+	Thing string `json:"thing"`
+	// Used by guests, and Capacity in all.
+	Used     int64 `json:"used"`
+	Capacity int64 `json:"capacity"`
+	// Percent of the capacity in use, and what the reserve allows.
+	Percent      float64 `json:"percent"`
+	LimitPercent float64 `json:"limitPercent"`
+	// Lost is the other zone whose loss asks most of this one; empty: none asks for anything.
+	Lost string `json:"lost,omitempty"`
+	// AfterLossPercent of the capacity in use when that zone is lost, and what may then be.
+	AfterLossPercent      float64 `json:"afterLossPercent"`
+	AfterLossLimitPercent float64 `json:"afterLossLimitPercent"`
+}
+
+// Fill is the share of what may be used that is used, in percent: the larger of before and after a loss. 100 is full.
+func (l Level) Fill() float64 { return max(l.before(), l.after()) }
+
+func (l Level) before() float64 { return fill(l.Percent, l.LimitPercent) }
+func (l Level) after() float64  { return fill(l.AfterLossPercent, l.AfterLossLimitPercent) }
+
+// When says whether the limit before or after a loss is the nearer one, for example "after the loss of zone b".
+func (l Level) When() string {
+	if l.Lost != "" && l.after() > l.before() {
+		return "after the loss of zone " + l.Lost
+	}
+	return "before a loss"
+}
+
+// Text of a level, for example "CPU of zone a: 58 % of 60 % before a loss".
+func (l Level) Text() string {
+	used, limit := l.Percent, l.LimitPercent
+	if l.Lost != "" && l.after() > l.before() {
+		used, limit = l.AfterLossPercent, l.AfterLossLimitPercent
+	}
+	return fmt.Sprintf("%s of zone %s: %s of %s %s", l.Thing, l.Zone, PercentText(used), PercentText(limit), l.When())
+}
+
+// Fullest of some levels, the first of equal ones; false: there is none.
+func Fullest(levels []Level) (Level, bool) {
+	if len(levels) == 0 {
+		return Level{}, false
+	}
+	best := levels[0]
+	for _, level := range levels[1:] {
+		if level.Fill() > best.Fill() {
+			best = level
+		}
+	}
+	return best, true
+}
+
+// percent of a capacity; any use of no capacity is as much as a number can say.
+func percent(used, capacity int64) float64 {
+	switch {
+	case capacity > 0:
+		return 100 * float64(used) / float64(capacity)
+	case used > 0:
+		return overfull
+	}
+	return 0
+}
+
+// overfull stands for a share of nothing: JSON has no infinity.
+const overfull = 1e6
+
+func fill(used, limit float64) float64 {
+	if limit <= 0 {
+		if used > 0 {
+			return overfull
+		}
+		return 100
+	}
+	return min(100*used/limit, overfull)
+}
+
+// PercentText rounds to a whole number and says less than one as such: 0 %, < 1 %, 58 %.
+func PercentText(x float64) string {
+	switch {
+	case x > 0 && x < 1:
+		return "< 1 %"
+	case x >= overfull:
+		return "no capacity"
+	}
+	return fmt.Sprintf("%.0f %%", math.Round(x))
+}
+
+// fillOf a region: for each thing the sum over all zones of what is used, as a share of the sum of what may be,
+// before and after each zone's worst loss; the largest is it. Waiting is what guests ask for that have no place.
+func fillOf(cells []*placement.Cell, waiting demand) float64 {
+	worst := 0.0
+	for _, thing := range things {
+		used, limit, after, afterLimit := thing.of(waiting.vector), 0.0, int64(0), 0.0
+		for _, cell := range cells {
+			for name, zone := range cell.Zones {
+				capacity := thing.of(zone.Capacity)
+				if !counted(capacity) {
+					continue
+				}
+				_, takeover := worstLoss(cell, name)
+				used, after = used+thing.of(zone.Used), after+takeover
+				limit += float64(capacity) * float64(100-cell.ReservePercent) / 100
+				afterLimit += float64(capacity) * (100 - reserveAfterLossPercent) / 100
+			}
+		}
+		if limit > 0 {
+			worst = max(worst, 100*float64(used)/limit)
+		}
+		if thing.name == "CPU" && afterLimit > 0 {
+			worst = max(worst, 100*float64(used+after+waiting.takeover)/afterLimit)
+		}
+	}
+	return worst
+}
+
+// demand of guests over all their zones.
+type demand struct {
+	vector   placement.Vector
+	takeover int64
+}
+
+// add what a guest asks for.
+func (d *demand) add(guest Guest) {
+	for _, one := range guest.Demand {
+		d.vector = d.vector.Add(one.Vector)
+		if n := int64(len(guest.Demand) - 1); n > 0 {
+			d.takeover += one.APIServerMilliCPU / n
+		}
+	}
+}
+
+// sentence joins parts with commas, or says what there is when there is none.
+func sentence(parts []string, none string) string {
+	if len(parts) == 0 {
+		return none
+	}
+	return strings.Join(parts, ", ")
+}
