@@ -144,7 +144,12 @@ func (f *future) live(growth Growth, days int) {
 				f.grow(day, shift.guest, to)
 			}
 		}
-		for range arrivals(growth, today, day) {
+		count := arrivals(growth, today, day)
+		if f.day != never { // whole rounds of the mix at once
+			f.waiting.addAll(f.source.mix, int64(count/len(f.source.mix)))
+			count %= len(f.source.mix)
+		}
+		for range count {
 			f.arrive(day, f.source.next())
 		}
 		if day%pointsEvery == 0 {

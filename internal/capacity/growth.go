@@ -32,6 +32,8 @@ var periods = map[string]float64{"day": 1, "week": 7, "month": daysPerMonth, "ye
 const (
 	mostTimesPerYear = 1000.0
 	mostPerDay       = 10_000.0
+	// mostCounted guests of a forecast: what is asked for by more is no number that a person needs.
+	mostCounted = 1e7
 )
 
 var growthForm = regexp.MustCompile(`^([+-]?\d+(?:\.\d+)?)(x|%|)(?:/(day|week|month|year))?$`)
@@ -77,9 +79,9 @@ func multiplied(text string, factor float64, name string, period float64) (Growt
 	return growth, nil
 }
 
-// Guests after so many days, of so many today.
+// Guests after so many days, of so many today; ten million at most.
 func (g Growth) Guests(today, days float64) float64 {
-	return max(0, today*math.Exp(g.PerDayLog*days)+g.PerDay*days)
+	return min(max(0, today*math.Exp(g.PerDayLog*days)+g.PerDay*days), mostCounted)
 }
 
 // Shrinks tells whether guests become fewer, so that no cell is ever needed.

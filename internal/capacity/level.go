@@ -3,7 +3,6 @@ package capacity
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
@@ -143,10 +142,15 @@ func (d *demand) add(guest Guest) {
 	}
 }
 
-// sentence joins parts with commas, or says what there is when there is none.
-func sentence(parts []string, none string) string {
-	if len(parts) == 0 {
-		return none
+// addAll adds what guests ask for, so many times.
+func (d *demand) addAll(guests []Guest, times int64) {
+	var all demand
+	for _, guest := range guests {
+		all.add(guest)
 	}
-	return strings.Join(parts, ", ")
+	v := all.vector
+	d.vector = d.vector.Add(placement.Vector{
+		MilliCPU: times * v.MilliCPU, Memory: times * v.Memory, Pods: times * v.Pods, Addresses: times * v.Addresses, Volumes: times * v.Volumes,
+	})
+	d.takeover += times * all.takeover
 }
