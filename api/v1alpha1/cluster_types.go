@@ -42,6 +42,7 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.region) || has(self.residency)",message="write spec.region, for example region: cn-hangzhou, or spec.residency, from which the fleet chooses a region"
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: create a new Cluster in the other region"
+// +kubebuilder:validation:XValidation:rule="has(self.cell) == has(oldSelf.cell) && (!has(self.cell) || self.cell == oldSelf.cell)",message="cell is immutable: it says where the guest is placed first"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template is immutable: create a new Cluster from the other template"
 // +kubebuilder:validation:XValidation:rule="has(self.availability) == has(oldSelf.availability) && (!has(self.availability) || self.availability == oldSelf.availability)",message="availability is immutable: create a new Cluster with the other availability"
 // +kubebuilder:validation:XValidation:rule="has(self.network) == has(oldSelf.network) && (!has(self.network) || self.network == oldSelf.network)",message="network is immutable: create a new Cluster with the other addresses"
@@ -62,6 +63,12 @@ type ClusterSpec struct {
 	// against the new rule, its Resident condition and 'myriad residency report' say so.
 	// +optional
 	Residency *Residency `json:"residency,omitempty"`
+
+	// Cell pins the guest to a cell when it is placed; none: placement chooses one.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Cell string `json:"cell,omitempty"`
 
 	// Version of Kubernetes: the name of a Release.
 	// +optional

@@ -39,6 +39,8 @@ const (
 	ReasonTemplateNotFound  = "TemplateNotFound"  // spec.template names no ClusterTemplate
 	ReasonVersionNotFound   = "VersionNotFound"   // spec.version names no Release
 	ReasonGearNotFound      = "GearNotFound"      // the gear bounds of the Cluster or its template name no gear, or lie outside; the message says what to write
+	ReasonResidencyUnmet    = "ResidencyUnmet"    // no region, or not the one that is asked for, meets spec.residency
+	ReasonCellNotFound      = "CellNotFound"      // spec.cell names no Cell of a region that is allowed
 	ReasonNameTaken         = "NameTaken"         // an earlier guest of this name is still being removed
 	ReasonNoRoom            = "NoRoom"            // every cell of the region was rejected; the message says why, cell by cell
 	ReasonVPCNotFound       = "VPCNotFound"       // spec.network.vpc names no VPC of the region, or one that is not the tenant's
@@ -58,6 +60,7 @@ const (
 	ReasonUnscheduled      = "Unscheduled"      // a Cluster waits for a cell
 	ReasonCreating         = "Creating"         // the order is written; the agent has not reported yet
 	ReasonStarting         = "Starting"         // components are starting for the first time
+	ReasonUpdating         = "Updating"         // the guest serves; some components are not yet as its order says
 	ReasonWaitingForSlot   = "WaitingForSlot"   // start-ups are paced to the cores; the guest waits its turn
 	ReasonComponentsFailed = "ComponentsFailed" // a component keeps dying; the message holds its last words
 	ReasonBlocked          = "Blocked"          // a component cannot start: no room, no volume, no image; the message says what lacks
@@ -129,9 +132,12 @@ const (
 	// AnnotationBooking on a Cluster holds what the bind gave it besides id and cell, as
 	// "<zone>[,<zone>…]/<plain port>". It is written in the same update.
 	AnnotationBooking = "fleet.myriad.dev/booking"
+	// AnnotationNetwork on a Cluster holds the VPC and the ranges there that the bind gave it, as a
+	// ClusterNetwork (JSON). It is written in the same update.
+	AnnotationNetwork = "fleet.myriad.dev/network"
 	// AnnotationSource on a mirrored ClusterCredential holds "<namespace>/<name>" of the tenant's own.
 	AnnotationSource = "fleet.myriad.dev/source"
-	// LabelRegion on a ControlPlane holds its region.
+	// LabelRegion holds the region: of a ControlPlane, and of a bound Cluster.
 	LabelRegion = "fleet.myriad.dev/region"
 	// AnnotationAdopt on a Cluster, with the value "<cell>/<id>", takes over an orphan that the cell
 	// reports: the hub writes its ControlPlane from Cell.status.orphans instead of placing anew.

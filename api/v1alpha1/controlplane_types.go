@@ -110,7 +110,8 @@ type ControlPlaneSpec struct {
 	EscrowRecipient string `json:"escrowRecipient,omitempty"`
 
 	// SnapshotsRefused says why no snapshot of the guest's etcd may be stored where the cell stores them; empty:
-	// they may. The agent then takes none, and no step that needs one.
+	// they may. The agent then takes none: it repairs etcd as in a cell without a store, and a step of somebody
+	// else's that asks for a snapshot fails with these words.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1000
 	SnapshotsRefused string `json:"snapshotsRefused,omitempty"`

@@ -35,13 +35,13 @@ type Booking struct {
 	Cluster types.UID `json:"cluster"`
 	// BookedAt is when the booking was last changed.
 	BookedAt metav1.Time `json:"bookedAt"`
-	// Room in a cell; only in the Ledger of a cell.
+	// Room in a cell; only in the Ledger of a cell, which holds all that is booked for the guest.
 	// +optional
 	Room *BookedRoom `json:"room,omitempty"`
-	// PlainPort of the region's gateways; only in the Ledger of a region.
+	// PlainPort of the region's gateways; not in the Ledger of a VPC.
 	// +optional
 	PlainPort int32 `json:"plainPort,omitempty"`
-	// Ranges in a VPC; only in the Ledger of a VPC.
+	// Ranges in a VPC; not in the Ledger of a region.
 	// +optional
 	Ranges *AddressRanges `json:"ranges,omitempty"`
 }

@@ -61,6 +61,8 @@ type Options struct {
 	AnyAddress bool
 	// Snapshots is the URL of the store of etcd's snapshots; empty for none.
 	Snapshots string
+	// SnapshotsRegion is the Region in which that store lies; empty: the cell's own.
+	SnapshotsRegion string
 	// Versions of Kubernetes that the cell can run; nil for none.
 	Versions func() ([]string, error)
 	// Version of Myriad that the agent reports.

@@ -84,6 +84,7 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agen
 	a.cell = cell.New(cell.Options{
 		Hub: connection, Runtime: o.Runtime, Orders: store, Versions: o.Versions, AgentVersion: o.Version,
 		Drills: a.drills.Drills, RoundTrips: a.roundTrip.RoundTrips, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
+		Snapshots: o.Snapshots != "", SnapshotsRegion: o.SnapshotsRegion,
 	})
 	store.OnChange(func() { a.cell.Changed() }) // the Cell counts its guests by their orders
 	a.heartbeat = &heartbeat.Heart{Hub: connection, Holder: holder(), Clock: o.Clock, Log: o.Log}

@@ -55,6 +55,9 @@ func newAgent(s *session) *cobra.Command {
 supervisor of that directory; with --cell-kubeconfig they run in the Kubernetes cluster that it leads to.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if f.options.SnapshotsRegion != "" && f.options.Snapshots == "" {
+				return fail(exitUsage, "--snapshots-region says where the store of --snapshots lies: name that, too")
+			}
 			f.options.Kubeconfig = filepath.Join(f.options.Dir, "hub", "kubeconfig")
 			f.options.Versions = kubernetesVersions(f.binaries)
 			f.options.Version = clientVersion()
@@ -68,6 +71,7 @@ supervisor of that directory; with --cell-kubeconfig they run in the Kubernetes 
 	flags.StringVar(&f.binaries, "distribution", "", "directory of the binaries of Kubernetes and etcd, which tells the versions that the cell can run")
 	flags.DurationVar(&f.options.LeafLifetime, "leaf-lifetime", 30*24*time.Hour, "lifetime of the guests' leaf certificates")
 	flags.StringVar(&f.options.Snapshots, "snapshots", "", "store of etcd's snapshots, as a URL such as file:///var/lib/snapshots or s3://bucket?region=eu-central-1; none without it")
+	flags.StringVar(&f.options.SnapshotsRegion, "snapshots-region", "", "Region in which that store lies, by which the residency of guests is judged (default: the cell's own)")
 	flags.StringVar(&f.runtimeDir, "runtime-dir", "", "directory of the cell's supervisor")
 	k := &f.kubernetes
 	flags.StringVar(&k.kubeconfig, "cell-kubeconfig", "", "kubeconfig of the Kubernetes cluster that is the cell")

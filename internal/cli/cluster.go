@@ -110,7 +110,7 @@ func (s *session) showClusters(scheme *runtime.Scheme, clusters []*v1alpha1.Clus
 		for _, c := range clusters {
 			ready, reason := readyColumns(c)
 			t.rows = append(t.rows, []string{
-				c.Name, c.Spec.Region, c.Status.Cell, c.Status.Version, string(c.Status.Availability),
+				c.Name, regionOf(c), c.Status.Cell, c.Status.Version, string(c.Status.Availability),
 				sizeGear(c), ready, reason, s.age(c.CreationTimestamp),
 			})
 		}

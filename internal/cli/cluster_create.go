@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
-	"github.com/myriad-fleet/myriad/internal/suggest"
 )
 
 // defaultTemplate is the default of ClusterSpec.Template.
@@ -23,6 +22,9 @@ type clusterOrder struct {
 	region, template, version string
 	availability              string
 	podCIDR, serviceCIDR      string
+	areas, certifications     []string
+	vpc                       string
+	nodes, podsPerNode        int32
 	gears                     v1alpha1.GearBounds
 	wait                      bool
 }
@@ -30,13 +32,15 @@ type clusterOrder struct {
 func newClusterCreate(s *session) *cobra.Command {
 	var order clusterOrder
 	command := &cobra.Command{
-		Use:   "create NAME --region REGION",
+		Use:   "create NAME [--region REGION]",
 		Short: "Create a cluster",
-		Long: `Create a cluster. What is left out comes from the template.
+		Long: `Create a cluster. What is left out comes from the template, and a region that is left out is chosen among those
+that --area and --certification allow.
 
 The same is done by 'kubectl apply' of a Cluster in the hub; 'myriad cluster get NAME -o yaml' shows one.`,
 		Example: "  myriad cluster create hello --region cn-hangzhou --wait\n" +
-			"  myriad cluster create prod --region eu-frankfurt --availability zonal --version v1.36.3",
+			"  myriad cluster create prod --region eu-frankfurt --availability zonal --version v1.36.3\n" +
+			"  myriad cluster create records --area eu --certification gdpr --vpc main --nodes 60",
 		Args: arguments(1, 1),
 		RunE: func(command *cobra.Command, given []string) error {
 			order.name = given[0]
@@ -45,15 +49,14 @@ The same is done by 'kubectl apply' of a Cluster in the hub; 'myriad cluster get
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	flags := command.Flags()
-	flags.StringVar(&order.region, "region", "", "region to put it in (required)")
 	flags.StringVar(&order.template, "template", defaultTemplate, "template to make it from")
 	flags.StringVar(&order.version, "version", "", "version of Kubernetes, such as v1.36.3 (default: the template's)")
 	flags.StringVar(&order.availability, "availability", "", "single: one replica in one zone; zonal: one in each of three zones (default: the template's)")
 	flags.StringVar(&order.podCIDR, "pod-cidr", "", "addresses of the pods, such as 10.244.0.0/16 (default: the template's)")
 	flags.StringVar(&order.serviceCIDR, "service-cidr", "", "addresses of the Services, such as 10.96.0.0/16 (default: the template's)")
+	s.whereFlags(command, &order)
 	s.gearFlags(command, &order.gears)
 	flags.BoolVar(&order.wait, "wait", false, "wait until it is ready")
-	s.completeFlag(command, "region", regionNames)
 	s.completeFlag(command, "template", templateNames)
 	s.completeFlag(command, "version", releaseNames)
 	must(command.RegisterFlagCompletionFunc("availability", cobra.FixedCompletions([]string{"single", "zonal"}, cobra.ShellCompDirectiveNoFileComp)))
@@ -101,7 +104,7 @@ func (s *session) inNamespace(name string) string {
 
 // resolveOrder checks what the API cannot check by itself, that what is named exists, and makes the Cluster.
 func (s *session) resolveOrder(ctx context.Context, hub client.Client, order clusterOrder) (*v1alpha1.Cluster, error) {
-	if err := checkRegion(ctx, hub, order.region); err != nil {
+	if err := checkWhere(ctx, hub, order); err != nil {
 		return nil, err
 	}
 	var templates v1alpha1.ClusterTemplateList
@@ -115,7 +118,9 @@ func (s *session) resolveOrder(ctx context.Context, hub client.Client, order clu
 	}
 	cluster := &v1alpha1.Cluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: order.name},
-		Spec:       v1alpha1.ClusterSpec{Region: order.region, Template: order.template, Version: order.version},
+		Spec: v1alpha1.ClusterSpec{
+			Region: order.region, Residency: order.residency(), Template: order.template, Version: order.version,
+		},
 	}
 	var err error
 	if cluster.Spec.Availability, err = parseAvailability(order.availability); err != nil {
@@ -123,22 +128,13 @@ func (s *session) resolveOrder(ctx context.Context, hub client.Client, order clu
 	}
 	for _, template := range templates.Items {
 		if template.Name == order.template {
-			cluster.Spec.Network = network(order, template.Spec.Network)
+			if cluster.Spec.Network, err = networkOf(order, template.Spec.Network); err != nil {
+				return nil, err
+			}
 			cluster.Spec.Gears, err = checkBounds(ctx, hub, order.gears, &template)
 		}
 	}
 	return cluster, err
-}
-
-func checkRegion(ctx context.Context, hub client.Client, region string) error {
-	if region != "" {
-		return mustExist(ctx, hub, "region", region, &v1alpha1.RegionList{})
-	}
-	existing, err := regionNames(ctx, hub)
-	if err != nil {
-		return explain("list regions", err)
-	}
-	return fail(exitUsage, "--region is missing%s", suggest.Among("", existing))
 }
 
 func parseAvailability(text string) (v1alpha1.Availability, error) {
@@ -151,21 +147,6 @@ func parseAvailability(text string) (v1alpha1.Availability, error) {
 		return v1alpha1.Zonal, nil
 	}
 	return "", fail(exitUsage, "--availability %s is not known; use single or zonal", text)
-}
-
-// network is nil where nothing was asked for: the hub then takes the template's. A Cluster names
-// both ranges or none, so the one that was left out is the template's too.
-func network(order clusterOrder, template v1alpha1.ClusterNetwork) *v1alpha1.ClusterNetwork {
-	if order.podCIDR == "" && order.serviceCIDR == "" {
-		return nil
-	}
-	if order.podCIDR != "" {
-		template.PodCIDR = order.podCIDR
-	}
-	if order.serviceCIDR != "" {
-		template.ServiceCIDR = order.serviceCIDR
-	}
-	return &template
 }
 
 func (s *session) explainCreate(cluster *v1alpha1.Cluster, err error) error {

@@ -53,11 +53,7 @@ func (s *session) describeCluster(ctx context.Context, name string) error {
 		if plane != nil {
 			d.controlPlane(s, plane)
 		}
-		rejected := make([][]string, 0, len(cluster.Status.RejectedCells))
-		for _, r := range cluster.Status.RejectedCells {
-			rejected = append(rejected, []string{r.Cell, r.Reason, r.Message})
-		}
-		d.section("Rejected cells", []string{"CELL", "REASON", "MESSAGE"}, rejected)
+		d.placement(s, &cluster.Status)
 		d.section("Events", []string{"AGE", "TYPE", "REASON", "MESSAGE"}, s.events(ctx, hub, cluster, plane))
 		return d.err
 	})
@@ -86,9 +82,10 @@ func (s *session) clusterFields(cluster *v1alpha1.Cluster, plane *v1alpha1.Contr
 		{"Template", spec.Template},
 		{"Version", asked(status.Version, spec.Version)},
 		{"Availability", asked(string(status.Availability), string(spec.Availability))},
-		{"Region", spec.Region},
+		{"Region", regionOf(cluster)},
 		{"Cell", status.Cell},
 	}
+	fields = append(fields, residencyFields(cluster)...)
 	if gear := gearLine(cluster, plane); gear != "" {
 		fields = append(fields, [2]string{"Gear", gear})
 	}
@@ -102,6 +99,9 @@ func (s *session) clusterFields(cluster *v1alpha1.Cluster, plane *v1alpha1.Contr
 			[2]string{"Render revision", strconv.FormatInt(plane.Spec.RenderRevision, 10)})
 	}
 	if network != nil {
+		if network.VPC != "" {
+			fields = append(fields, [2]string{"VPC", network.VPC}, [2]string{"Nodes", network.NodeCIDR})
+		}
 		fields = append(fields, [2]string{"Pods", network.PodCIDR}, [2]string{"Services", network.ServiceCIDR})
 	}
 	if e := status.Endpoint; e != nil {

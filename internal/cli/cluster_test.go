@@ -98,7 +98,7 @@ func TestClusterErrors(t *testing.T) {
 		},
 		"NoRegion": {
 			reason: "the message lists what to choose from", words: "cluster create a", code: exitUsage,
-			want: "--region is missing (existing: cn-hangzhou, eu-frankfurt)",
+			want: "--region is missing, and so are --area and --certification, by which the fleet would choose one (existing: cn-hangzhou, eu-frankfurt)",
 		},
 		"Template": {
 			reason: "refused before anything is written", words: "cluster create a --region cn-hangzhou --template standart", code: exitNotFound,

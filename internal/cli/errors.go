@@ -25,6 +25,7 @@ const (
 	exitNotReady    = 4
 	exitNoFleet     = 5
 	exitConflict    = 6
+	exitViolated    = 7
 	exitInterrupted = 130
 )
 
@@ -40,6 +41,7 @@ var exitCodes = []struct {
 	{exitNotReady, "it was not done or not ready in time; asking again may succeed"},
 	{exitNoFleet, "the fleet does not run or its hub does not answer"},
 	{exitConflict, "it exists already, or somebody changed it at the same time"},
+	{exitViolated, "what was looked at is not as its rules want it: a residency that is violated"},
 	{exitInterrupted, "interrupted by Ctrl-C"},
 }
 

@@ -30,6 +30,8 @@ var commands = []func(*session) *cobra.Command{
 	newCell,
 	newZone,
 	newGears,
+	newNetwork,
+	newResidency,
 	newVersion,
 	newHub,
 	newAgent,

@@ -1,6 +1,10 @@
 package controlplane
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/myriad-fleet/myriad/internal/network"
+)
 
 const (
 	// controllerManagerStopSeconds: its controllers have 10 s to end.
@@ -39,6 +43,9 @@ func (r *renderer) controllerManager(c *Component) error {
 		"--cluster-signing-cert-file="+configPath(clusterCAFile),
 		"--cluster-signing-key-file="+configPath(clusterCAKeyFile),
 	)
+	if r.Order.Network.VPC != "" {
+		c.Args = append(c.Args, "--node-cidr-mask-size="+strconv.Itoa(network.NodeBits(r.Order.Network)))
+	}
 	c.Files = []File{identityFile(clusterCAKeyFile, false), identityFile(serviceAccountKey, false)}
 	return r.addClient(c, ControllerManagerPort)
 }

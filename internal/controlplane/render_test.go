@@ -124,6 +124,35 @@ func TestRenderTuning(t *testing.T) {
 }
 
 // TestRenderEtcdStarts shows what a member does that finds no data.
+// TestRenderInAVPC: each node gets as many addresses for pods as were planned for it. Guests with networks of their
+// own keep upstream's 256.
+func TestRenderInAVPC(t *testing.T) {
+	masks := func(in Input) (found []string) {
+		manifest, err := Render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range manifest.Components {
+			for _, arg := range c.Args {
+				if mask, ok := strings.CutPrefix(arg, "--node-cidr-mask-size="); ok {
+					found = append(found, mask)
+				}
+			}
+		}
+		return found
+	}
+	in := input(v1alpha1.Single, Guest, LatestRevision())
+	if got := masks(in); len(got) > 0 {
+		t.Errorf("a guest without a VPC has masks %v", got)
+	}
+	for pods, want := range map[int32]string{0: "24", 30: "26", 250: "23"} {
+		in.Order.Network.VPC, in.Order.Network.PodsPerNode = "prod", pods
+		if got := masks(in); !slices.Equal(got, []string{want}) {
+			t.Errorf("%d pods per node: masks %v, want %s", pods, got, want)
+		}
+	}
+}
+
 func TestRenderEtcdStarts(t *testing.T) {
 	all := "etcd-a=https://127.9.1.1:2380,etcd-b=https://127.9.1.2:2380,etcd-c=https://127.9.1.3:2380"
 	for _, tc := range []struct {

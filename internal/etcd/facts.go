@@ -28,6 +28,8 @@ type Facts struct {
 	Irreplaceable string
 	// Store says that there is a store of snapshots.
 	Store bool
+	// SnapshotsRefused says why none of the guest may be stored there; empty: they may.
+	SnapshotsRefused string
 	// Memory of what was seen and done before.
 	Memory Memory
 }

@@ -114,8 +114,11 @@ func (v *view) isReplacing(step Step) (string, string) {
 	if !replacing {
 		return "", ""
 	}
-	if !v.Store {
+	switch {
+	case !v.Store:
 		return v1alpha1.ReasonMemberReplacing, said(step) + "; there is no store of snapshots, so none was taken before"
+	case v.SnapshotsRefused != "":
+		return v1alpha1.ReasonMemberReplacing, said(step) + "; snapshots are refused, so none was taken before: " + v.SnapshotsRefused
 	}
 	return v1alpha1.ReasonMemberReplacing, said(step)
 }

@@ -85,6 +85,12 @@ func TestTranscripts(t *testing.T) {
 			1:  func(w *world) string { w.broken = true; return "the store is away; " + lose("b")(w) },
 			14: func(w *world) string { w.broken = false; return "the store is back" },
 		}},
+		"snapshots-refused": {"a replacement does not wait for a snapshot that may not be stored", newWorld("a", "b", "c"), 12, map[int]func(*world) string{
+			1: func(w *world) string {
+				w.refused = "area us is none of eu"
+				return "snapshots are refused; " + lose("b")(w)
+			},
+		}},
 		"single": {
 			"one that lost its data stays down: there is nobody to copy from", newWorld("a"), 8,
 			map[int]func(*world) string{1: lose("a")},
@@ -147,6 +153,7 @@ func TestAlwaysSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld("a", "b", "c")
 		w.store = rapid.Bool().Draw(t, "store")
+		w.refused = rapid.SampledFrom([]string{"", "area us is none of eu"}).Draw(t, "refused")
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			zone := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "zone")
 			switch rapid.SampledFrom([]string{"look", "look", "look", "look", "lose", "damage", "away", "back", "crash", "half", "store"}).Draw(t, "event") {
@@ -364,5 +371,25 @@ func TestAfterDiscard(t *testing.T) {
 	memory := Memory{LostSince: map[string]time.Time{"a": now, "b": now}}.Done(Step{Kind: Discard, Zone: "a"}, now, nil)
 	if diff := cmp.Diff(map[string]time.Time{"b": now}, memory.LostSince); diff != "" {
 		t.Errorf("what was lost is thrown away (-want +got):\n%s", diff)
+	}
+}
+
+// TestRefusedSnapshots: none is taken, and whoever looks is told why.
+func TestRefusedSnapshots(t *testing.T) {
+	w := newWorld("a", "b", "c")
+	w.refused = "area us is none of eu"
+	lose("b")(w)
+	told := false
+	for range 12 {
+		w.run(look)
+		f, step := w.look()
+		if step.Kind == Snapshot {
+			t.Fatalf("a snapshot is taken although none may be: %+v", step)
+		}
+		health, _ := Health(f, step)
+		told = told || strings.HasSuffix(health.Message, "; snapshots are refused, so none was taken before: area us is none of eu")
+	}
+	if !told || !w.settled() {
+		t.Errorf("told: %t; %s", told, w)
 	}
 }

@@ -103,9 +103,10 @@ func (v *view) failed() (Zone, string, bool) {
 }
 
 // snapshotBefore asks for a snapshot before a step that could go wrong, or has it wait for one. There
-// is none to wait for where no store is configured.
+// is none to wait for where no store is configured, or where the guest's may not lie there: a guest that
+// is short of a member or of room is in more danger than one that is repaired without a snapshot.
 func (v *view) snapshotBefore(what string, except ...string) (Step, bool) {
-	if !v.Store || v.Now.Sub(v.Memory.Snapshot) < snapshotFresh {
+	if !v.Store || v.SnapshotsRefused != "" || v.Now.Sub(v.Memory.Snapshot) < snapshotFresh {
 		return Step{}, false
 	}
 	if v.Memory.SnapshotError != "" && v.Now.Sub(v.Memory.SnapshotFailed) < snapshotPause {

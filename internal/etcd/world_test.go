@@ -26,6 +26,7 @@ type world struct {
 	nextID   uint64
 	store    bool
 	broken   bool // the store
+	refused  string
 	replaced int
 	problems []string
 }
@@ -160,7 +161,7 @@ func (w *world) start(zone string) {
 }
 
 func (w *world) facts() Facts {
-	f := Facts{Now: w.now, Store: w.store, Memory: w.memory, Listed: w.quorum()}
+	f := Facts{Now: w.now, Store: w.store, SnapshotsRefused: w.refused, Memory: w.memory, Listed: w.quorum()}
 	leader := uint64(0)
 	if zone := w.leader(); zone != "" {
 		leader = w.listed(zone).ID

@@ -199,7 +199,7 @@ func stripOrder(object any) (any, error) {
 }
 
 func addControllers(manager ctrl.Manager, options Options) error {
-	promises := ledger.NewPromises()
+	store := ledger.NewStore(manager.GetClient(), manager.GetAPIReader())
 	for _, add := range []func() error{
 		func() error { return cell.Add(manager, options.Gateways) },
 		func() error { return region.Add(manager, options.Gateways) },
@@ -208,8 +208,8 @@ func addControllers(manager ctrl.Manager, options Options) error {
 			return certificate.Add(manager, options.Clock, options.AgentAuthority, options.AgentLifetime)
 		},
 		func() error { return gearbox.Add(manager, options.Clock) },
-		func() error { return scheduling.Add(manager, options.Clock, promises) },
-		func() error { return gears.Add(manager, options.Clock, promises) },
+		func() error { return scheduling.Add(manager, options.Clock, store) },
+		func() error { return gears.Add(manager, options.Clock, store) },
 		func() error { return cluster.Add(manager, options.Clock, controlplane.LatestRevision()) },
 		func() error { return epoch.Add(manager) },
 		func() error { return credential.Add(manager, options.Clock) },

@@ -16,9 +16,9 @@ const gatewaysPerRegion = 2
 
 // The regions and cells of the default fleet. Their order gives them their addresses: append only.
 var (
-	defaultRegions = []struct{ area, name string }{
-		{"cn", "cn-hangzhou"},
-		{"eu", "eu-frankfurt"},
+	defaultRegions = []struct{ area, name, certification string }{
+		{"cn", "cn-hangzhou", "mlps-3"},
+		{"eu", "eu-frankfurt", "gdpr"},
 	}
 	defaultCells = []struct{ region, name string }{
 		{"cn-hangzhou", "hz-1"},
@@ -38,7 +38,9 @@ func regions(network netip.Prefix, recipients map[string]string) []*v1alpha1.Reg
 			Spec: v1alpha1.RegionSpec{
 				Area:            r.area,
 				Zones:           defaultZones,
+				Certifications:  []string{r.certification},
 				EscrowRecipient: recipients[r.area],
+				VPCs:            []v1alpha1.VPC{sharedVPC()},
 				Gateway: v1alpha1.RegionGateway{
 					Address: gatewayHost(network, i).String(),
 					Port:    gatewayPort, FirstPlainPort: 20000, LastPlainPort: 29999,
@@ -48,6 +50,13 @@ func regions(network netip.Prefix, recipients map[string]string) []*v1alpha1.Reg
 		})
 	}
 	return all
+}
+
+// sharedVPC is one that every tenant may use, of addresses that RFC 1918 and RFC 6598 leave to private networks.
+func sharedVPC() v1alpha1.VPC {
+	return v1alpha1.VPC{
+		Name: "shared", NodePools: []string{"10.0.0.0/14"}, PodPools: []string{"10.64.0.0/10"}, ServicePools: []string{"100.64.0.0/12"},
+	}
 }
 
 func cells() []*v1alpha1.Cell {

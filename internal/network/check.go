@@ -24,7 +24,7 @@ func (v *VPC) named(ask v1alpha1.ClusterNetwork, needs []Need) (Ranges, *Problem
 				return Ranges{}, invalid("%s %s %s", field(need.Kind), prefix, wrong)
 			}
 		}
-		named.set(need.Kind, prefix)
+		named = named.with(need.Kind, prefix)
 	}
 	return named, nil
 }
@@ -53,7 +53,7 @@ func (v *VPC) misplaced(prefix netip.Prefix, kind Kind) string {
 			return fmt.Sprintf("overlaps %s, which the region's cells use themselves; choose another range", reserved)
 		}
 	}
-	if other, found := v.taken.overlapping(blockOf(prefix), ""); found {
+	if other, found := v.holder(blockOf(prefix)); found {
 		return fmt.Sprintf("overlaps %s; choose another range, or leave it out to have a free one planned", other)
 	}
 	return ""

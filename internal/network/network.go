@@ -4,7 +4,6 @@ package network
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ type Problem struct {
 	Message string
 }
 
-// ReasonAddressesExhausted: no range of the size that is asked for is free in the pools of the VPC.
+// ReasonAddressesExhausted says that no range of the size that is asked for is free in the pools of the VPC.
 const ReasonAddressesExhausted = "AddressesExhausted"
 
 // VPC knows what is taken of a VPC's pools. Even its questions change it for a moment: it is for one
@@ -46,6 +45,7 @@ type VPC struct {
 	reserved []netip.Prefix // IPv4
 	guests   map[string]Ranges
 	taken    taken
+	clashing map[string]bool // guests whose ranges overlap those of guests before them
 }
 
 // pool is what guests may have of one kind.
@@ -60,7 +60,7 @@ type pool struct {
 // (Cell.spec.network.cidrs); IPv6 ones are passed over, for pools are IPv4. Pools may overlap each other. It
 // is an error when a pool is no IPv4 network, which the API refuses.
 func NewVPC(vpc v1alpha1.VPC, reserved []netip.Prefix) (*VPC, error) {
-	v := &VPC{name: vpc.Name, pools: map[Kind]*pool{}, guests: map[string]Ranges{}, taken: newTaken()}
+	v := &VPC{name: vpc.Name, pools: map[Kind]*pool{}, guests: map[string]Ranges{}, taken: newTaken(), clashing: map[string]bool{}}
 	for _, prefix := range reserved {
 		if prefix.Addr().Is4() {
 			v.reserved = append(v.reserved, prefix.Masked())
@@ -125,21 +125,6 @@ func (p *pool) within(b block) []block {
 	return parts
 }
 
-// hide takes a block out of what is free, and show gives back what of it guests may have.
-func (v *VPC) hide(b block) {
-	for _, p := range v.pools {
-		p.free.remove(b)
-	}
-}
-
-func (v *VPC) show(b block) {
-	for _, p := range v.pools {
-		for _, part := range p.within(b) {
-			p.free.add(part)
-		}
-	}
-}
-
 // Plan ranges for a guest: those that the ask names, checked, and for the rest the lowest free ones of the
 // size that the ask needs, out of the smallest free blocks that hold them, so that large ones stay whole.
 // Nothing is taken yet. The same ask on the same VPC gives the same ranges. When it finds none there are none.
@@ -153,11 +138,9 @@ func (v *VPC) Plan(ask v1alpha1.ClusterNetwork) (Ranges, *Problem) {
 		return Ranges{}, problem
 	}
 	open := slices.DeleteFunc(slices.Clone(needs), func(need Need) bool { return ranges.Of(need.Kind).IsValid() })
-	for _, kind := range Kinds {
-		if written := ranges.Of(kind); written.IsValid() {
-			v.hide(blockOf(written))
-			defer v.show(blockOf(written))
-		}
+	for _, written := range ranges.blocks() {
+		v.hide(written)
+		defer v.show(written)
 	}
 	slices.SortStableFunc(open, func(a, b Need) int { return a.Bits - b.Bits })
 	if !v.choose(open, &ranges) {
@@ -178,7 +161,7 @@ func (v *VPC) choose(open []Need, ranges *Ranges) bool {
 		chosen := v.choose(open[1:], ranges)
 		v.show(b)
 		if chosen {
-			ranges.set(open[0].Kind, b.prefix())
+			*ranges = ranges.with(open[0].Kind, b.prefix())
 			return true
 		}
 	}
@@ -211,48 +194,6 @@ func (p *pool) largestText() string {
 	}
 	return "nothing is free"
 }
-
-// Take ranges for a guest, in place of those that it had. It is an error when any of them overlaps what
-// another guest has, and then nothing changes; ranges outside the pools are taken all the same: pools may
-// have been changed since.
-func (v *VPC) Take(id string, ranges Ranges) error {
-	for _, kind := range Kinds {
-		prefix := ranges.Of(kind)
-		if !prefix.IsValid() {
-			continue
-		}
-		if !prefix.Addr().Is4() {
-			return fmt.Errorf("guest %s: the range of the %s, %s, is no IPv4 network", id, kind, prefix)
-		}
-		if other, found := v.taken.overlapping(blockOf(prefix), id); found {
-			return fmt.Errorf("guest %s: the range of the %s, %s, overlaps %s", id, kind, prefix, other)
-		}
-	}
-	v.Release(id)
-	v.guests[id] = ranges
-	for _, kind := range Kinds {
-		if prefix := ranges.Of(kind); prefix.IsValid() {
-			v.taken.add(blockOf(prefix), id, kind)
-			v.hide(blockOf(prefix))
-		}
-	}
-	return nil
-}
-
-// Release what a guest has; nothing happens when it has nothing.
-func (v *VPC) Release(id string) {
-	ranges := v.guests[id]
-	delete(v.guests, id)
-	for _, kind := range Kinds {
-		if prefix := ranges.Of(kind); prefix.IsValid() {
-			v.taken.remove(blockOf(prefix), id)
-			v.show(blockOf(prefix))
-		}
-	}
-}
-
-// Guests that have ranges, by id.
-func (v *VPC) Guests() map[string]Ranges { return maps.Clone(v.guests) }
 
 func joined[T fmt.Stringer](items []T) string {
 	texts := make([]string, len(items))

@@ -239,6 +239,8 @@ func TestTake(t *testing.T) {
 		{"outside the pools another guest's are another guest's, too", "c", "172.17.3.0/24 10.1.16.0/20 10.2.16.0/20", "guest c: the range of the nodes, 172.17.3.0/24, overlaps 172.17.0.0/16, the pods of guest b"},
 		{"its own ranges may lie in each other: nothing is to be had of either", "c", "10.1.16.0/24 10.1.16.0/20 10.1.17.0/24", ""},
 		{"others in place of those", "a", "10.0.0.0/24 - -", ""},
+		{"a guest of two hubs", "d", "10.0.0.0/25 10.1.128.0/17 10.2.0.0/20", "guest d: the range of the nodes, 10.0.0.0/25, overlaps 10.0.0.0/24, the nodes of guest a"},
+		{"what it has is not given to others all the same", "e", "- 10.1.192.0/20 -", "guest e: the range of the pods, 10.1.192.0/20, overlaps 10.1.128.0/17, the pods of guest d"},
 	} {
 		err := v.Take(step.id, rangesOf(t, step.ranges))
 		if (err == nil) != (step.wrong == "") || (err != nil && err.Error() != step.wrong) {
@@ -247,17 +249,24 @@ func TestTake(t *testing.T) {
 	}
 	v.Release("nobody")
 	v.Release("c")
-	got, problem := v.Plan(v1alpha1.ClusterNetwork{NodeCIDR: "10.0.0.0/24"})
-	if problem == nil {
-		t.Errorf("planned %v over the nodes of guest a", got)
-	}
 	v.Release("a")
-	got, problem = v.Plan(v1alpha1.ClusterNetwork{NodeCIDR: "10.0.0.0/24", PodCIDR: "10.1.0.0/16"})
+	if got, problem := v.Plan(v1alpha1.ClusterNetwork{NodeCIDR: "10.0.0.0/24"}); problem == nil {
+		t.Errorf("planned %v over the nodes of guest d", got)
+	}
+	v.Release("d")
+	if got, problem := v.Plan(v1alpha1.ClusterNetwork{PodCIDR: "10.1.0.0/16"}); problem == nil {
+		t.Errorf("planned %v over the pods of guest e", got)
+	}
+	v.Release("e")
+	got, problem := v.Plan(v1alpha1.ClusterNetwork{NodeCIDR: "10.0.0.0/24", PodCIDR: "10.1.0.0/16"})
 	if problem != nil || got.Services != netip.MustParsePrefix("10.2.0.0/20") {
 		t.Errorf("what was released is not free: %v, %+v", got, problem)
 	}
-	if len(v.Guests()) != 1 {
-		t.Errorf("guests that have ranges: %v, want b alone", v.Guests())
+	if guests := v.Guests(); len(guests) != 1 || guests["b"] == (Ranges{}) {
+		t.Errorf("guests that have ranges: %v, want b alone", guests)
+	}
+	if err := v.Take("b", Ranges{Pods: netip.MustParsePrefix("fd00::/64")}); err == nil || len(v.Guests()) != 1 {
+		t.Errorf("IPv6 was taken: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -24,7 +25,19 @@ func (r Ranges) Of(kind Kind) netip.Prefix {
 	}
 }
 
-func (r *Ranges) set(kind Kind, prefix netip.Prefix) {
+// blocks of the ranges that there are, in the order of Kinds.
+func (r Ranges) blocks() iter.Seq2[Kind, block] {
+	return func(yield func(Kind, block) bool) {
+		for _, kind := range Kinds {
+			if prefix := r.Of(kind); prefix.IsValid() && !yield(kind, blockOf(prefix)) {
+				return
+			}
+		}
+	}
+}
+
+// with another range of a kind.
+func (r Ranges) with(kind Kind, prefix netip.Prefix) Ranges {
 	switch kind {
 	case Nodes:
 		r.Nodes = prefix
@@ -33,6 +46,7 @@ func (r *Ranges) set(kind Kind, prefix netip.Prefix) {
 	default:
 		r.Services = prefix
 	}
+	return r
 }
 
 // field of the API that holds a kind's range.
@@ -58,7 +72,7 @@ func ParseRanges(written v1alpha1.AddressRanges) (Ranges, error) {
 		if err != nil {
 			return Ranges{}, fmt.Errorf("%s: %w", field(kind), err)
 		}
-		ranges.set(kind, prefix)
+		ranges = ranges.with(kind, prefix)
 	}
 	return ranges, nil
 }

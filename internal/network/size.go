@@ -51,6 +51,11 @@ func or(value, otherwise int32) int32 {
 	return value
 }
 
+// NodeBits is the prefix length of the pods of one node.
+func NodeBits(ask v1alpha1.ClusterNetwork) int {
+	return bitsFor(nodeShare * int64(WithDefaults(ask).PodsPerNode))
+}
+
 // Needs of an ask, in the order of Kinds. It is a problem when no range is large enough.
 //
 //   - Nodes: as many addresses, and those that the cloud keeps of a subnet, rounded up to a power of two.
@@ -58,7 +63,7 @@ func or(value, otherwise int32) int32 {
 //   - Services: as many, rounded up.
 func Needs(ask v1alpha1.ClusterNetwork) ([]Need, *Problem) {
 	full := WithDefaults(ask)
-	perNode := int64(1) << (addressBits - bitsFor(nodeShare*int64(full.PodsPerNode)))
+	perNode := block{bits: NodeBits(ask)}.size()
 	needs := []Need{
 		need(Nodes, int64(full.Nodes)+subnetReserved, ask.Nodes > 0,
 			fmt.Sprintf("%d nodes and %d that a subnet keeps", full.Nodes, subnetReserved)),

@@ -69,14 +69,14 @@ func (v *VPC) Fits(ask v1alpha1.ClusterNetwork, most int64) int64 {
 		if problem != nil {
 			break
 		}
-		for _, kind := range Kinds {
-			v.hide(blockOf(ranges.Of(kind)))
+		for _, b := range ranges.blocks() {
+			v.hide(b)
 		}
 		tried = append(tried, ranges)
 	}
 	for _, ranges := range tried {
-		for _, kind := range Kinds {
-			v.show(blockOf(ranges.Of(kind)))
+		for _, b := range ranges.blocks() {
+			v.show(b)
 		}
 	}
 	return int64(len(tried))

@@ -1,84 +1,22 @@
 package placement
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
-	"github.com/myriad-fleet/myriad/internal/controlplane"
-	"github.com/myriad-fleet/myriad/internal/residency"
 )
 
-// Vector is an amount of what zones run out of.
-type Vector struct {
-	// MilliCPU in thousandths of a core.
-	MilliCPU int64
-	// Memory in bytes.
-	Memory int64
-	// Pods in number. Each has one address.
-	Pods int64
-	// Addresses of pods, in number.
-	Addresses int64
-	// Volumes in number.
-	Volumes int64
-}
-
-// Unlimited is a capacity that nothing counts.
-const Unlimited = -1
-
-// Add returns the sum.
-func (v Vector) Add(other Vector) Vector {
-	return Vector{
-		MilliCPU: v.MilliCPU + other.MilliCPU, Memory: v.Memory + other.Memory,
-		Pods: v.Pods + other.Pods, Addresses: v.Addresses + other.Addresses, Volumes: v.Volumes + other.Volumes,
-	}
-}
-
-// Demand is what a guest takes in one zone.
-type Demand struct {
-	Vector
-	// APIServerMilliCPU is the part of MilliCPU that the guest's other zones take over when this
-	// one is lost; 0 for a Single guest, whose load goes nowhere.
-	APIServerMilliCPU int64
-}
-
-// Guest is what placement knows of a guest that has its place.
-type Guest struct {
-	// Tenant is the namespace of the guest's Cluster.
-	Tenant string
-	// VPC that the guest reaches into; empty: none.
-	VPC string
-	// Zones of the cell, and Demand in each of them.
-	Zones  []string
-	Demand []Demand
-}
-
-// Region is what placement knows of a region; its cells share it.
-type Region struct {
-	residency.Place
-
-	// Weights of the scores by name.
-	Weights map[string]int64
-	// MaxRoundTrip between two zones of a guest, in microseconds.
-	MaxRoundTrip int64
-	// Quotas by tenant; that of "*" is for all others.
-	Quotas map[string]v1alpha1.TenantQuota
-	// Used is what each tenant has in all cells of the region. Take and Release of its cells keep it.
-	Used map[string]TenantUse
-}
-
-// TenantUse is what a tenant has in a region, over all zones.
-type TenantUse struct {
-	Guests int
-	Vector
-}
-
-// NewRegion without guests.
-func NewRegion(region *v1alpha1.Region) *Region {
-	return &Region{Place: residency.PlaceOf(region), Used: map[string]TenantUse{}}
-}
+const (
+	// defaultReservePercent is the default of Cell.spec.reservePercent.
+	defaultReservePercent = 40
+	// reserveAfterLossPercent of every zone stays free after any one other zone is lost.
+	reserveAfterLossPercent = 10
+)
 
 // Cell is what placement knows of a cell.
 type Cell struct {
@@ -96,35 +34,52 @@ type Cell struct {
 	Kinds []string
 	// Versions of Kubernetes that the cell can run.
 	Versions []string
-	// MaxGuests that the cell accepts; 0 leaves the number to its capacity.
-	MaxGuests int
+	// MaxGuests that the cell accepts, and MaxPerTenant of one tenant; 0 leaves the number to its capacity.
+	MaxGuests, MaxPerTenant int
 	// Guests that are placed here.
 	Guests int
 	// ReservePercent of every zone that stays free.
 	ReservePercent int64
-	// Zones by name.
-	Zones map[string]*Zone
+	// CorePrice and GibibytePrice per hour, in thousandths of the fleet's currency.
+	CorePrice, GibibytePrice int64
+	// Zones, sorted by name.
+	Zones []Zone
 	// Tenants counts guests by the namespace of their Clusters.
 	Tenants map[string]int
+	// AddressesPerInterface is how many guests of one VPC share an interface in a zone; 0: interfaces are not counted.
+	AddressesPerInterface int64
 }
 
 // Zone is what placement knows of a zone of a cell.
 type Zone struct {
+	// Name of the zone.
+	Name string
 	// Capacity in all, before any reserve.
 	Capacity Vector
 	// Used by the guests that are placed here.
 	Used Vector
 	// Takeover is the CPU (thousandths of a core) that this zone must carry besides when the zone
-	// of that name is lost.
-	Takeover map[string]int64
+	// of that index is lost.
+	Takeover []int64
+	// RoundTrip to the zone of that index in microseconds, as measured; 0: nobody knows.
+	RoundTrip []int64
 	// Held by a drill: nothing starts there.
 	Held bool
+	// Interfaces that its nodes may attach to VPCs; Unlimited: nothing counts them.
+	Interfaces int64
+	// VPCs counts guests by the VPC that they reach into.
+	VPCs map[string]int64
+
+	// before and after are what may be used before any loss, and after that of another zone.
+	before, after Vector
+	// interfaces that are in use.
+	interfaces int64
 }
 
 // NewCell describes a cell of a region that holds no guest yet. Room lies only in zones that the operator
 // names and whose capacity the agent reports.
 func NewCell(cell *v1alpha1.Cell, region *Region, ready bool) *Cell {
-	state := &Cell{
+	c := &Cell{
 		Name:           cell.Name,
 		Region:         region,
 		Ready:          ready,
@@ -133,23 +88,86 @@ func NewCell(cell *v1alpha1.Cell, region *Region, ready bool) *Cell {
 		Kinds:          cell.Spec.Kinds,
 		Versions:       cell.Status.Versions,
 		MaxGuests:      int(cell.Spec.MaxGuests),
+		MaxPerTenant:   int(cell.Spec.MaxGuestsPerTenant),
 		ReservePercent: defaultReservePercent,
-		Zones:          map[string]*Zone{},
 		Tenants:        map[string]int{},
 	}
 	if cell.Spec.ReservePercent != nil {
-		state.ReservePercent = int64(*cell.Spec.ReservePercent)
+		c.ReservePercent = int64(*cell.Spec.ReservePercent)
 	}
-	for _, zone := range cell.Status.Zones {
-		if slices.Contains(cell.Spec.Zones, zone.Name) {
-			state.Zones[zone.Name] = &Zone{
-				Capacity: Vector{MilliCPU: zone.CPU.MilliValue(), Memory: zone.Memory.Value()},
-				Takeover: map[string]int64{},
-				Held:     slices.ContainsFunc(cell.Spec.Drills, func(d v1alpha1.Drill) bool { return d.Zone == zone.Name }),
+	if cost := cell.Spec.Cost; cost != nil {
+		c.CorePrice, c.GibibytePrice = cost.CorePerHour.MilliValue(), cost.GibibytePerHour.MilliValue()
+	}
+	if n := cell.Spec.Network; n != nil && n.InterfacesPerNode != nil && n.AddressesPerInterface != nil {
+		c.AddressesPerInterface = int64(*n.AddressesPerInterface)
+	}
+	for i := range cell.Status.Zones {
+		if slices.Contains(cell.Spec.Zones, cell.Status.Zones[i].Name) {
+			c.Zones = append(c.Zones, newZone(cell, &cell.Status.Zones[i]))
+		}
+	}
+	slices.SortFunc(c.Zones, func(a, b Zone) int { return strings.Compare(a.Name, b.Name) })
+	c.measure(cell.Status.RoundTrips)
+	c.limit()
+	return c
+}
+
+func newZone(cell *v1alpha1.Cell, reported *v1alpha1.ZoneCapacity) Zone {
+	zone := Zone{
+		Name: reported.Name,
+		Capacity: Vector{
+			MilliCPU: reported.CPU.MilliValue(), Memory: reported.Memory.Value(),
+			Pods: counted(reported.Pods), Addresses: counted(reported.Addresses), Volumes: counted(reported.Volumes),
+		},
+		Held:       slices.ContainsFunc(cell.Spec.Drills, func(d v1alpha1.Drill) bool { return d.Zone == reported.Name }),
+		Interfaces: Unlimited,
+	}
+	if n := cell.Spec.Network; n != nil && n.InterfacesPerNode != nil && reported.Nodes != nil {
+		zone.Interfaces = max(0, *reported.Nodes) * int64(*n.InterfacesPerNode)
+	}
+	return zone
+}
+
+// counted is a capacity that an agent reports; none: nothing counts it. CPU and memory are always counted.
+func counted(reported *int64) int64 {
+	if reported == nil {
+		return Unlimited
+	}
+	return max(0, *reported)
+}
+
+// measure enters round trips between zones.
+func (c *Cell) measure(roundTrips []v1alpha1.RoundTrip) {
+	for i := range c.Zones {
+		c.Zones[i].RoundTrip = make([]int64, len(c.Zones))
+	}
+	for _, trip := range roundTrips {
+		for i := range c.Zones {
+			for j := range c.Zones {
+				if i != j && (trip.Between == c.Zones[i].Name+"-"+c.Zones[j].Name || trip.Between == c.Zones[j].Name+"-"+c.Zones[i].Name) {
+					c.Zones[i].RoundTrip[j] = trip.MedianMicroseconds
+				}
 			}
 		}
 	}
-	return state
+}
+
+// limit computes what may be used of each zone, and makes room for what may be booked there.
+func (c *Cell) limit() {
+	for i := range c.Zones {
+		zone := &c.Zones[i]
+		zone.before = limit(zone.Capacity, 100-c.ReservePercent)
+		zone.after = limit(zone.Capacity, 100-reserveAfterLossPercent)
+		if zone.Takeover == nil {
+			zone.Takeover = make([]int64, len(c.Zones))
+		}
+		if zone.RoundTrip == nil {
+			zone.RoundTrip = make([]int64, len(c.Zones))
+		}
+		if zone.VPCs == nil {
+			zone.VPCs = map[string]int64{}
+		}
+	}
 }
 
 // RuntimeProblem is why a cell's runtime can run no control planes, as its agent reports; empty when
@@ -163,70 +181,88 @@ func RuntimeProblem(cell *v1alpha1.Cell) string {
 }
 
 // Take books a guest in its zones of the cell. Zones that the cell no longer has are passed over.
-func (c *Cell) Take(guest Guest) {
-	c.Guests++
-	c.Tenants[guest.Tenant]++
-	c.book(guest.Zones, guest.Demand, 1)
-}
+func (c *Cell) Take(guest Guest) { c.book(guest, 1) }
 
 // Release undoes Take.
-func (c *Cell) Release(guest Guest) {
-	c.Guests--
-	c.Tenants[guest.Tenant]--
-	c.book(guest.Zones, guest.Demand, -1)
-}
+func (c *Cell) Release(guest Guest) { c.book(guest, -1) }
 
-// book a demand in zones, times times: 1 adds it, -1 takes exactly that out again.
-func (c *Cell) book(zones []string, demand []Demand, times int64) {
-	for i, name := range zones[:min(len(zones), len(demand))] {
-		zone, ok := c.Zones[name]
-		if !ok {
+// book a guest, times times: 1 adds it, -1 takes exactly that out again.
+func (c *Cell) book(guest Guest, times int64) {
+	c.Guests += int(times)
+	if c.Tenants[guest.Tenant] += int(times); c.Tenants[guest.Tenant] == 0 {
+		delete(c.Tenants, guest.Tenant)
+	}
+	c.Region.use(guest.Tenant, total(guest.Demand), times)
+	parts := min(len(guest.Zones), len(guest.Demand))
+	for i, name := range guest.Zones[:parts] {
+		z := c.index(name)
+		if z < 0 {
 			continue
 		}
-		zone.Used = zone.Used.Add(Vector{MilliCPU: times * demand[i].MilliCPU, Memory: times * demand[i].Memory})
-		for j, other := range zones {
-			if j != i && c.Zones[other] != nil {
-				c.Zones[other].Takeover[name] += times * share(demand[i].APIServerMilliCPU, len(zones)-1)
+		zone := &c.Zones[z]
+		zone.Used = zone.Used.times(guest.Demand[i].Vector, times)
+		c.attach(zone, guest.VPC, times)
+		for j, other := range guest.Zones {
+			if o := c.index(other); j != i && o >= 0 {
+				c.Zones[o].Takeover[z] += times * share(guest.Demand[i].APIServerMilliCPU, len(guest.Zones)-1)
 			}
 		}
 	}
 }
 
-// share of an amount that each of n takes over, rounded up: the reserve errs to the safe side.
-func share(amount int64, n int) int64 { return (amount + int64(n) - 1) / int64(n) }
-
-// DemandOf is what a control plane of that size takes in each of its zones.
-func DemandOf(availability v1alpha1.Availability, size v1alpha1.ControlPlaneSize) []Demand {
-	names := []string{"0"}
-	if availability == v1alpha1.Zonal {
-		names = []string{"0", "1", "2"}
+// attach a guest to its VPC in a zone: an interface serves so many guests of one VPC.
+func (c *Cell) attach(zone *Zone, vpc string, times int64) {
+	if vpc == "" {
+		return
 	}
-	demand := make([]Demand, len(names))
-	order := v1alpha1.ControlPlaneSpec{Availability: availability, Zones: names}
-	for _, instance := range controlplane.Instances(&order, controlplane.Guest) {
-		zone := &demand[slices.Index(names, instance.Zone)]
-		amount := vectorOf(sizeOf(instance.Kind, size))
-		zone.Vector = zone.Add(amount)
-		if instance.Kind == controlplane.APIServer && len(names) > 1 {
-			zone.APIServerMilliCPU += amount.MilliCPU
+	before := zone.VPCs[vpc]
+	zone.VPCs[vpc] = before + times
+	zone.interfaces += c.interfacesFor(before+times) - c.interfacesFor(before)
+	if zone.VPCs[vpc] == 0 {
+		delete(zone.VPCs, vpc)
+	}
+}
+
+// interfacesFor that many guests of one VPC in one zone.
+func (c *Cell) interfacesFor(guests int64) int64 {
+	if c.AddressesPerInterface <= 0 {
+		return 0
+	}
+	return (guests + c.AddressesPerInterface - 1) / c.AddressesPerInterface
+}
+
+// index of a zone by name, or -1.
+func (c *Cell) index(zone string) int {
+	for i := range c.Zones {
+		if c.Zones[i].Name == zone {
+			return i
 		}
 	}
-	return demand
+	return -1
 }
 
-func sizeOf(kind controlplane.Kind, size v1alpha1.ControlPlaneSize) v1alpha1.ComponentSize {
-	switch kind {
-	case controlplane.Etcd:
-		return size.Etcd
-	case controlplane.APIServer:
-		return size.APIServer
-	case controlplane.ControllerManager:
-		return size.ControllerManager
-	default:
-		return size.Scheduler
+// Clone of the cell, of the same Region.
+func (c *Cell) Clone() *Cell {
+	clone := *c
+	clone.Tenants = maps.Clone(c.Tenants)
+	clone.Zones = slices.Clone(c.Zones)
+	for i := range clone.Zones {
+		clone.Zones[i].Takeover = slices.Clone(c.Zones[i].Takeover)
+		clone.Zones[i].VPCs = maps.Clone(c.Zones[i].VPCs)
 	}
+	return &clone
 }
 
-func vectorOf(size v1alpha1.ComponentSize) Vector {
-	return Vector{MilliCPU: size.CPU.MilliValue(), Memory: size.Memory.Value()}
+// Clone of cells and of the regions that they share.
+func Clone(cells []*Cell) []*Cell {
+	regions := map[*Region]*Region{}
+	clones := make([]*Cell, len(cells))
+	for i, cell := range cells {
+		if regions[cell.Region] == nil {
+			regions[cell.Region] = cell.Region.Clone()
+		}
+		clones[i] = cell.Clone()
+		clones[i].Region = regions[cell.Region]
+	}
+	return clones
 }

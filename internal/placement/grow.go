@@ -2,31 +2,42 @@ package placement
 
 import "fmt"
 
-// GrowthProblem says why a guest that was counted in the cell (Take) must not take to instead; empty: it may. Its zones stay what they are. Growth keeps the
+// GrowthProblem says why a guest that was counted in the cell (Take) must not take to instead; empty: it may. Its
+// zones stay what they are. Growth keeps the
 // reserve of each of them, before and after the loss of any one other zone, by the arithmetic of Place:
 // etcd, and all of a Single guest, stay where they are on a loss. A zone that is over its reserve already
 // lets nobody grow into it. A guest that takes no more than before of anything always may.
 func GrowthProblem(cell *Cell, guest Guest, to []Demand) string {
-	zones, from := guest.Zones, guest.Demand
-	if !More(from, to) {
+	if !More(guest.Demand, to) {
 		return ""
 	}
-	for _, name := range zones {
-		if cell.Zones[name] == nil {
+	if len(to) != len(guest.Zones) || len(to) > mostZones {
+		return fmt.Sprintf("the guest lies in %d zones and would take room in %d", len(guest.Zones), len(to))
+	}
+	s := search{cell: cell, demand: to}
+	for i, name := range guest.Zones {
+		if s.now.zones[i] = cell.index(name); s.now.zones[i] < 0 {
 			return fmt.Sprintf("cell %s reports no capacity of zone %s", cell.Name, name)
 		}
 	}
-	if len(to) != len(zones) {
-		return fmt.Sprintf("the guest lies in %d zones and would take room in %d", len(zones), len(to))
-	}
-	cell.book(zones, from, -1)
-	kept := reserveKept(cell, zones, to)
-	cell.book(zones, from, 1)
+	cell.Release(guest)
+	kept := s.keepsBefore() && s.keepsAfterLoss()
+	cell.Take(guest)
 	if kept {
 		return ""
 	}
-	return fmt.Sprintf("cell %s would not keep %d %% free, and %d %% after the loss of any other zone: %s",
-		cell.Name, cell.ReservePercent, reserveAfterLossPercent, usage(cell))
+	return fmt.Sprintf("cell %s would not %s: %s", cell.Name, cell.reserveText(), cell.usageText())
+}
+
+// keepsBefore tells whether the chosen zones stay within the reserve before any loss.
+func (s *search) keepsBefore() bool {
+	for i := range s.demand {
+		zone := &s.cell.Zones[s.now.zones[i]]
+		if used := zone.Used.Add(s.demand[i].Vector); used.MilliCPU > zone.before.MilliCPU || used.Memory > zone.before.Memory {
+			return false
+		}
+	}
+	return true
 }
 
 // Grow books what GrowthProblem finds no problem with, and changes nothing otherwise.
@@ -34,8 +45,9 @@ func Grow(cell *Cell, guest Guest, to []Demand) (problem string) {
 	if problem := GrowthProblem(cell, guest, to); problem != "" {
 		return problem
 	}
-	cell.book(guest.Zones, guest.Demand, -1)
-	cell.book(guest.Zones, to, 1)
+	cell.Release(guest)
+	guest.Demand = to
+	cell.Take(guest)
 	return ""
 }
 
@@ -50,11 +62,14 @@ func Larger(a, b []Demand) []Demand {
 		larger[i].MilliCPU = max(a[i].MilliCPU, b[i].MilliCPU)
 		larger[i].Memory = max(a[i].Memory, b[i].Memory)
 		larger[i].APIServerMilliCPU = max(a[i].APIServerMilliCPU, b[i].APIServerMilliCPU)
+		larger[i].Pods = max(a[i].Pods, b[i].Pods)
+		larger[i].Addresses = max(a[i].Addresses, b[i].Addresses)
+		larger[i].Volumes = max(a[i].Volumes, b[i].Volumes)
 	}
 	return larger
 }
 
-// More tells whether to takes more than from of anything, anywhere.
+// More tells whether to takes more CPU or memory than from, anywhere: of the rest a guest always takes the same.
 func More(from, to []Demand) bool {
 	if len(to) > len(from) {
 		return true

@@ -1,78 +1,169 @@
 package placement
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-)
+// mostZones of a guest.
+const mostZones = 3
+
+// checks are rules of a spot that can be left out, to find which of them keeps a guest away.
+type checks uint8
 
 const (
-	// defaultReservePercent is the default of Cell.spec.reservePercent.
-	defaultReservePercent = 40
-	// reserveAfterLossPercent of every zone stays free after any one other zone is lost.
-	reserveAfterLossPercent = 10
-	// whole is 100 % in thousandths.
-	whole = 1000
+	checkPods checks = 1 << iota
+	checkAddresses
+	checkVolumes
+	checkInterfaces
+	checkNear
+
+	allChecks = checkPods | checkAddresses | checkVolumes | checkInterfaces | checkNear
 )
 
-// chooseZones finds the zones that leave the most room: of all ways to spread the demand over
-// distinct zones that keep the reserve, the one whose fullest chosen zone is least full. It returns
-// that zone's free share in thousandths, and false when no way keeps the reserve.
-func chooseZones(demand []Demand, cell *Cell) (zones []string, free int, ok bool) {
-	free = -1
-	for _, choice := range choices(usableZones(cell), len(demand)) {
-		if !reserveKept(cell, choice, demand) {
+// spot is a choice of zones for a guest.
+type spot struct {
+	zones [mostZones]int // indexes, in the order of the demand
+	count int
+	free  int64 // thousandths of what may be used that stay free in the fullest of the zones
+}
+
+func (s spot) index(demand int) int { return s.zones[demand] }
+
+// names of the zones.
+func (s spot) names(c *Cell) []string {
+	names := make([]string, s.count)
+	for i := range names {
+		names[i] = c.Zones[s.zones[i]].Name
+	}
+	return names
+}
+
+// holds tells whether a zone is one of the first count chosen.
+func (s spot) holds(zone, count int) bool {
+	for i := range count {
+		if s.zones[i] == zone {
+			return true
+		}
+	}
+	return false
+}
+
+// search for a spot in one cell.
+type search struct {
+	cell   *Cell
+	vpc    string
+	demand []Demand
+	checks checks
+	now    spot
+	best   spot
+	found  bool
+}
+
+// findSpot tries all ways to spread a demand over distinct zones of a cell, and returns the one whose fullest zone is
+// least full; of equal ones the first in the order of zones. It is false when none keeps the reserve.
+func findSpot(r *Request, c *Cell, which checks) (spot, bool) {
+	if len(r.Demand) == 0 || len(r.Demand) > mostZones {
+		return spot{}, false
+	}
+	s := search{cell: c, vpc: r.VPC, demand: r.Demand, checks: which}
+	s.now.count, s.best.free = len(r.Demand), -1
+	s.choose(0, whole)
+	return s.best, s.found
+}
+
+// choose a zone for the demand of that index, and for all after it. Free is that of the zones chosen before. Of
+// equal demands each takes a later zone than the one before: the other way round is the same spot.
+func (s *search) choose(next int, free int64) {
+	if next == len(s.demand) {
+		if free > s.best.free && s.keepsAfterLoss() {
+			s.best, s.found = s.now, true
+			s.best.free = free
+		}
+		return
+	}
+	first := 0
+	if next > 0 && s.demand[next] == s.demand[next-1] {
+		first = s.now.zones[next-1] + 1
+	}
+	for z := first; z < len(s.cell.Zones); z++ {
+		if s.now.holds(z, next) {
 			continue
 		}
-		if room := freeShare(cell, choice, demand); room > free {
-			zones, free = choice, room
+		left, ok := s.fits(next, z)
+		if !ok {
+			continue
 		}
+		s.now.zones[next] = z
+		s.choose(next+1, min(free, left))
 	}
-	return zones, max(free, 0), zones != nil
 }
 
-// usableZones of a cell, sorted by name.
-func usableZones(cell *Cell) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(cell.Zones)), func(name string) bool { return cell.Zones[name].Held })
+// fits tells whether a zone may be used for a demand before any loss, and how much of it then stays free.
+func (s *search) fits(next, z int) (free int64, ok bool) {
+	zone, d := &s.cell.Zones[z], &s.demand[next]
+	if zone.Held || !s.near(next, z) {
+		return 0, false
+	}
+	used := zone.Used.Add(d.Vector)
+	if used.MilliCPU > zone.before.MilliCPU || used.Memory > zone.before.Memory ||
+		s.checks&checkPods != 0 && used.Pods > zone.before.Pods ||
+		s.checks&checkAddresses != 0 && used.Addresses > zone.before.Addresses ||
+		s.checks&checkVolumes != 0 && used.Volumes > zone.before.Volumes ||
+		s.checks&checkInterfaces != 0 && !s.cell.reaches(zone, s.vpc) {
+		return 0, false
+	}
+	return whole - zone.fullness(used), true
 }
 
-// choices lists every way to take n of the names in order, in lexical order. Cells have three
-// zones as a rule and ten at most: 6 or 720 choices.
-func choices(names []string, n int) [][]string {
-	if n == 0 {
-		return [][]string{nil}
+// fullness of a zone with so much in use, in thousandths of what may be used of the scarcest thing.
+func (z *Zone) fullness(used Vector) int64 {
+	full := max(perMille(used.MilliCPU, z.before.MilliCPU), perMille(used.Memory, z.before.Memory))
+	if z.Capacity.Pods >= 0 {
+		full = max(full, perMille(used.Pods, z.before.Pods))
 	}
-	var all [][]string
-	for i, name := range names {
-		rest := slices.Concat(names[:i], names[i+1:])
-		for _, tail := range choices(rest, n-1) {
-			all = append(all, append([]string{name}, tail...))
-		}
+	if z.Capacity.Addresses >= 0 {
+		full = max(full, perMille(used.Addresses, z.before.Addresses))
 	}
-	return all
+	if z.Capacity.Volumes >= 0 {
+		full = max(full, perMille(used.Volumes, z.before.Volumes))
+	}
+	return full
 }
 
-// reserveKept tells whether the chosen zones stay within the reserve with the demand added, both
-// now and after the loss of any one other zone of the cell. A zone that a drill holds counts as one:
-// its load is with the others right now, and it can be lost again afterwards. Zones that were not
-// chosen stay as they are.
-func reserveKept(cell *Cell, chosen []string, demand []Demand) bool {
-	for i, name := range chosen {
-		zone := cell.Zones[name]
-		used := zone.Used.Add(demand[i].Vector)
-		if !within(used, zone.Capacity, 100-cell.ReservePercent) {
+// reaches tells whether one more guest of a VPC finds an address on an interface in a zone.
+func (c *Cell) reaches(zone *Zone, vpc string) bool {
+	if vpc == "" || zone.Interfaces < 0 || c.AddressesPerInterface <= 0 {
+		return true
+	}
+	guests := zone.VPCs[vpc]
+	more := c.interfacesFor(guests+1) - c.interfacesFor(guests)
+	return more == 0 || zone.interfaces+more <= percentOf(zone.Interfaces, 100-c.ReservePercent)
+}
+
+// near tells whether a zone is near those that were chosen before.
+func (s *search) near(next, z int) bool {
+	if s.checks&checkNear == 0 {
+		return true
+	}
+	for i := range next {
+		if s.cell.Zones[z].RoundTrip[s.now.zones[i]] > s.cell.Region.MaxRoundTrip {
 			return false
 		}
-		for lost := range cell.Zones {
-			if lost == name {
+	}
+	return true
+}
+
+// keepsAfterLoss tells whether the chosen zones stay within the reserve after the loss of any one other zone of the
+// cell. A zone that a drill holds counts as one: its load is with the others right now, and it can be lost again
+// afterwards. Zones that were not chosen stay as they are.
+func (s *search) keepsAfterLoss() bool {
+	for i := range s.demand {
+		zone := &s.cell.Zones[s.now.zones[i]]
+		if len(s.cell.Zones) > 1 && zone.Used.Memory+s.demand[i].Memory > zone.after.Memory {
+			return false
+		}
+		used := zone.Used.MilliCPU + s.demand[i].MilliCPU
+		for lost := range s.cell.Zones {
+			if lost == s.now.zones[i] {
 				continue
 			}
-			takeover := zone.Takeover[lost]
-			if j := slices.Index(chosen, lost); j >= 0 {
-				takeover += share(demand[j].APIServerMilliCPU, len(chosen)-1)
-			}
-			if !within(used.Add(Vector{MilliCPU: takeover}), zone.Capacity, 100-reserveAfterLossPercent) {
+			if used+zone.Takeover[lost]+s.takeover(lost) > zone.after.MilliCPU {
 				return false
 			}
 		}
@@ -80,52 +171,12 @@ func reserveKept(cell *Cell, chosen []string, demand []Demand) bool {
 	return true
 }
 
-func within(used, capacity Vector, percent int64) bool {
-	return used.MilliCPU*100 <= capacity.MilliCPU*percent && used.Memory*100 <= capacity.Memory*percent
-}
-
-// freeShare of the fullest of the chosen zones with the demand added, in thousandths of the
-// scarcer of CPU and memory.
-func freeShare(cell *Cell, chosen []string, demand []Demand) int {
-	least := int64(whole)
-	for i, name := range chosen {
-		zone := cell.Zones[name]
-		used := zone.Used.Add(demand[i].Vector)
-		least = min(least, whole-ratio(used.MilliCPU, zone.Capacity.MilliCPU), whole-ratio(used.Memory, zone.Capacity.Memory))
-	}
-	return int(least)
-}
-
-func ratio(used, capacity int64) int64 {
-	if capacity <= 0 {
-		return whole
-	}
-	return int64(float64(used) / float64(capacity) * whole)
-}
-
-// usage says how full the usable zones are, for the message of a rejection.
-func usage(cell *Cell) string {
-	names := usableZones(cell)
-	parts := make([]string, len(names))
-	for i, name := range names {
-		zone := cell.Zones[name]
-		afterLoss := ""
-		if lost, takeover := worstLoss(cell, name); takeover > 0 {
-			afterLoss = fmt.Sprintf(" (%d %% after the loss of zone %s)", ratio(zone.Used.MilliCPU+takeover, zone.Capacity.MilliCPU)/10, lost)
-		}
-		parts[i] = fmt.Sprintf("zone %s has %d %% of CPU%s and %d %% of memory in use", name,
-			ratio(zone.Used.MilliCPU, zone.Capacity.MilliCPU)/10, afterLoss, ratio(zone.Used.Memory, zone.Capacity.Memory)/10)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// worstLoss is the other zone of the cell whose loss asks most of the named one, and how much CPU
-// (thousandths of a core) that is. Of equal zones the first by name is it.
-func worstLoss(cell *Cell, name string) (lost string, takeover int64) {
-	for _, other := range slices.Sorted(maps.Keys(cell.Zones)) {
-		if more := cell.Zones[name].Takeover[other]; other != name && more > takeover {
-			lost, takeover = other, more
+// takeover is what each other zone of the guest carries besides when that zone is lost.
+func (s *search) takeover(lost int) int64 {
+	for j := range s.demand {
+		if s.now.zones[j] == lost && s.demand[j].APIServerMilliCPU > 0 {
+			return share(s.demand[j].APIServerMilliCPU, len(s.demand)-1)
 		}
 	}
-	return lost, takeover
+	return 0
 }

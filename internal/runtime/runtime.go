@@ -38,6 +38,8 @@ type Component struct {
 	State State  `json:"state"`
 	// Ready when the last probe succeeded.
 	Ready bool `json:"ready"`
+	// Outdated when it runs otherwise than the last manifest says, or its resources are still being changed.
+	Outdated bool `json:"outdated,omitempty"`
 	// PID of the process, on the process runtime.
 	PID int `json:"pid,omitempty"`
 	// Restarts after deaths that nobody ordered, since the guest was created. A runtime may forget those

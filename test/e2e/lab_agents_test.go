@@ -16,6 +16,7 @@ import (
 // says who has the cell; guests and the first agent do not notice.
 func TestLabTwoAgents(t *testing.T) {
 	g := steadyInLab(t)
+	g.healthy(t, nil)
 	before, first := g.instances(t), g.pids(t, g.daemons())
 	output := g.secondAgent(t)
 	eventually(t, healBudget, "the second agent to say who has the cell", func(context.Context) (string, bool) {

@@ -99,6 +99,9 @@ func (l *laboratory) webhook(t *testing.T, cell string) (remove func(*testing.T)
 	return remove
 }
 
+// beforeSealing is a render revision whose etcd and API servers both differ from the latest's.
+const beforeSealing = 2
+
 // TestLabKubeletStopsInAnUpdate stops the kubelet of the zone that an update has begun with. The update
 // waits for it: no second zone is touched. It goes on once the kubelet does.
 func TestLabKubeletStopsInAnUpdate(t *testing.T) {
@@ -113,7 +116,7 @@ func TestLabKubeletStopsInAnUpdate(t *testing.T) {
 	quiet(t, run)
 
 	run.Mark("update")
-	g.order(t, func(spec *v1alpha1.ControlPlaneSpec) { spec.RenderRevision = latest - 1 })
+	g.order(t, func(spec *v1alpha1.ControlPlaneSpec) { spec.RenderRevision = beforeSealing })
 	zone := ""
 	eventually(t, healBudget, "the update to begin with a zone", func(context.Context) (string, bool) {
 		zone = firstChange(before, g.instances(t))

@@ -3,6 +3,7 @@
 package cell
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -54,6 +55,10 @@ type Options struct {
 	Versions func() ([]string, error)
 	// AgentVersion is the version of Myriad that the agent runs.
 	AgentVersion string
+	// Snapshots says that the agent has a store of snapshots, and SnapshotsRegion in which Region it lies;
+	// empty: the cell's own.
+	Snapshots       bool
+	SnapshotsRegion string
 	// Drills in force; false while that is not known.
 	Drills func() ([]v1alpha1.Drill, bool)
 	// Request (PEM) for the agent's next certificate; empty for none.
@@ -138,7 +143,10 @@ func (r *Reporter) Report(ctx context.Context) error {
 // status is what the Cell's should be. What cannot be found out now stays as it is.
 func (r *Reporter) status(ctx context.Context, cell *v1alpha1.Cell) v1alpha1.CellStatus {
 	status := *cell.Status.DeepCopy()
-	status.AgentVersion, status.CertificateRequest = r.AgentVersion, r.Request()
+	status.AgentVersion, status.CertificateRequest, status.SnapshotRegion = r.AgentVersion, r.Request(), ""
+	if r.Snapshots {
+		status.SnapshotRegion = cmp.Or(r.SnapshotsRegion, cell.Spec.Region)
+	}
 	r.tellZones(cell)
 	if capacity, err := r.Runtime.Capacity(ctx); r.worked("the cell's capacity", err) {
 		status.Zones = capacity

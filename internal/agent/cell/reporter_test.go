@@ -134,3 +134,27 @@ func TestUnknownStays(t *testing.T) {
 		t.Errorf("wrote %d times; (-want +got):\n%s", f.writes, diff)
 	}
 }
+
+// TestSnapshotRegion: the hub judges by it where a guest's snapshots lie.
+func TestSnapshotRegion(t *testing.T) {
+	for _, tc := range []struct {
+		reason, region string
+		store          bool
+		want           string
+	}{
+		{"no store", "", false, ""},
+		{"no store any more", "eu-frankfurt", false, ""},
+		{"where the cell lies", "", true, "cn-hangzhou"},
+		{"where the operator says", "eu-frankfurt", true, "eu-frankfurt"},
+	} {
+		f := &fake{cell: &v1alpha1.Cell{Spec: v1alpha1.CellSpec{Region: "cn-hangzhou"}, Status: v1alpha1.CellStatus{SnapshotRegion: "before"}}, synced: true}
+		r := f.reporter(clocktesting.NewFakeClock(now))
+		r.Snapshots, r.SnapshotsRegion = tc.store, tc.region
+		if err := r.Report(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.cell.Status.SnapshotRegion; got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
+		}
+	}
+}

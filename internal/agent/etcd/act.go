@@ -94,6 +94,9 @@ func (l *look) peerURL(name string) string {
 
 // take streams a snapshot of a member's database to the store.
 func (l *look) take(ctx context.Context, step plan.Step) error {
+	if refused := l.refused(l.known); refused != "" { // since it was decided
+		return fmt.Errorf("no snapshot may be taken: %s", refused)
+	}
 	stream, err := l.clients[step.Zone].SnapshotWithVersion(ctx)
 	if err != nil {
 		return err

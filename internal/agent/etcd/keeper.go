@@ -59,7 +59,8 @@ type Snapshots interface {
 // Options of a Keeper.
 type Options struct {
 	Runtime Runtime
-	// Snapshots; nil for none: then a lost member is replaced without one.
+	// Snapshots; nil for none: then a lost member is replaced without one, and so it is where an order
+	// refuses them.
 	Snapshots Snapshots
 	// Changed is called when what Starts or Report say of a guest has changed.
 	Changed func(id string)
@@ -219,11 +220,14 @@ func (k *Keeper) Remove(ctx context.Context, id string) error {
 }
 
 // Snapshot stores a copy of the guest's database now, before a step of somebody else's. Without a store
-// it is an error.
+// it is an error, and so it is where the order refuses snapshots.
 func (k *Keeper) Snapshot(ctx context.Context, id string) error {
 	known := k.record(id)
 	if known == nil || k.Snapshots == nil {
 		return fmt.Errorf("guest %s: no snapshot can be taken: the guest is not kept yet, or there is no store (--snapshots)", id)
+	}
+	if refused := k.refused(known); refused != "" {
+		return fmt.Errorf("guest %s: no snapshot may be taken: %s", id, refused)
 	}
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -240,6 +244,13 @@ func (k *Keeper) Snapshot(ctx context.Context, id string) error {
 		return l.act(ctx, plan.Step{Kind: plan.Snapshot, Zone: zone.Name, Reason: "asked for"})
 	}
 	return fmt.Errorf("guest %s: no snapshot can be taken: no member serves", id)
+}
+
+// refused says why no snapshot of a guest may be stored; empty: they may.
+func (k *Keeper) refused(known *record) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return known.guest.Order.SnapshotsRefused
 }
 
 func (k *Keeper) record(id string) *record {

@@ -99,7 +99,8 @@ func (l *look) close() {
 // gather asks all members at once.
 func (l *look) gather(ctx context.Context) error {
 	l.facts = plan.Facts{
-		Now: l.Clock.Now(), Store: l.Snapshots != nil, Memory: l.known.memory, Irreplaceable: irreplaceable(l.guest.Order),
+		Now: l.Clock.Now(), Store: l.Snapshots != nil, SnapshotsRefused: l.guest.Order.SnapshotsRefused,
+		Memory: l.known.memory, Irreplaceable: irreplaceable(l.guest.Order),
 	}
 	instances := members(l.guest.Order)
 	l.facts.Zones = make([]plan.Zone, len(instances))
@@ -249,9 +250,10 @@ func (l *look) condition(last *metav1.Condition, step plan.Step) *metav1.Conditi
 	return &health
 }
 
-// lastSnapshot asks the store once what it has of the guest.
+// lastSnapshot asks the store once what it has of the guest; where snapshots are refused, each time: what
+// was stored before is there against the rule, until somebody removes it.
 func (l *look) lastSnapshot(ctx context.Context) {
-	if l.Snapshots == nil || l.known.asked {
+	if l.Snapshots == nil || (l.known.asked && l.guest.Order.SnapshotsRefused == "") {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
@@ -261,7 +263,7 @@ func (l *look) lastSnapshot(ctx context.Context) {
 		return // asked again at the next look
 	}
 	l.known.asked = true
-	if ok {
+	if l.known.snapshot = nil; ok {
 		l.known.keep(object)
 	}
 }

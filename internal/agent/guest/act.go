@@ -160,7 +160,8 @@ func (r *Reconciler) certify(_ context.Context, s *scope) outcome {
 	return outcome{}
 }
 
-// apply hands the manifest to the runtime when it differs from the last one or the runtime lost it.
+// apply hands the manifest to the runtime when it differs from the last one or the runtime lost it, and asks how
+// the guest is by that: what was observed before says nothing of it.
 func (r *Reconciler) apply(ctx context.Context, s *scope) outcome {
 	hash, err := hashOf(s.manifest)
 	if err != nil {
@@ -174,7 +175,7 @@ func (r *Reconciler) apply(ctx context.Context, s *scope) outcome {
 		return failed(v1alpha1.ReasonApplyFailed, fmt.Errorf("hand the manifest to the cell's runtime: %w", err))
 	}
 	s.record.applied, s.record.starts = hash, s.starts
-	return outcome{}
+	return r.observe(ctx, s)
 }
 
 // material is what File.From names: a certificate, or a file of the identity.

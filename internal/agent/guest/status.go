@@ -71,7 +71,21 @@ func Progressing(f Facts, ready metav1.Condition) metav1.Condition {
 	if ready.Reason == v1alpha1.ReasonStarting || ready.Reason == v1alpha1.ReasonWaitingForSlot {
 		condition.Status = metav1.ConditionTrue
 	}
+	if behind := outdated(f); ready.Status == metav1.ConditionTrue && behind != "" {
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionTrue, v1alpha1.ReasonUpdating, "not yet as the order says: "+behind
+	}
 	return condition
+}
+
+// outdated names the instances that run otherwise than the order says.
+func outdated(f Facts) string {
+	var list []string
+	for _, instance := range f.Instances {
+		if c, ok := f.Observation.Component(instance.Name); ok && c.Outdated {
+			list = append(list, instance.Name)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 func isFrozen(f Facts) (verdict, bool) {

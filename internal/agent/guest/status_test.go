@@ -150,6 +150,11 @@ func TestConditions(t *testing.T) {
 			facts:  with(factsOf(v1alpha1.Single), func(f *Facts) { f.Problem = &Problem{v1alpha1.ReasonStorageFailed, "disk full"} }),
 			ready:  "True/Ready", progressing: "False/StorageFailed", message: "every component is ready",
 		},
+		"Outdated": {
+			reason: "a component runs as before; users miss nothing",
+			facts:  with(factsOf(v1alpha1.Single), func(f *Facts) { f.Observation.Components[1].Outdated = true }),
+			ready:  "True/Ready", progressing: "True/Updating", message: "every component is ready",
+		},
 		"ProblemAtBirth": {
 			reason: "a new guest that cannot be made says why",
 			facts:  Facts{Problem: &Problem{v1alpha1.ReasonStorageFailed, "disk full"}},

@@ -53,7 +53,7 @@ func apiWith(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) cl
 
 func bound() *v1alpha1.Cluster {
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "prod", UID: "1"}, Spec: v1alpha1.ClusterSpec{Region: "r", Template: "standard"}}
-	order.Booking{ID: id, Cell: "c", Zones: []string{"a"}, PlainPort: 20000}.Bind(cluster)
+	order.Booking{ID: id, Region: "r", Cell: "c", Zones: []string{"a"}, PlainPort: 20000}.Bind(cluster)
 	return cluster
 }
 

@@ -35,6 +35,7 @@ func Add(manager ctrl.Manager, clock clock.PassiveClock, renderRevision int64) e
 		For(&v1alpha1.Cluster{}).
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.Cell{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(reachChanged())).
+		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.residentsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("add controller cluster: %w", err)
@@ -57,12 +58,29 @@ func reachChanged() predicate.Predicate {
 		before, okBefore := e.ObjectOld.(*v1alpha1.Cell)
 		after, okAfter := e.ObjectNew.(*v1alpha1.Cell)
 		return okBefore && okAfter && (isReachable(before) != isReachable(after) ||
+			before.Status.SnapshotRegion != after.Status.SnapshotRegion ||
 			!reflect.DeepEqual(before.Status.Orphans, after.Status.Orphans))
 	}}
 }
 
 func isReachable(cell *v1alpha1.Cell) bool {
 	return meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+// residentsOf a region are the Clusters there that ask for a residency: what it holds may have changed.
+func (r *reconciler) residentsOf(ctx context.Context, region client.Object) []reconcile.Request {
+	var clusters v1alpha1.ClusterList
+	if err := r.client.List(ctx, &clusters, client.MatchingFields{index.Region: region.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list Clusters of a region", "region", region.GetName())
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range clusters.Items {
+		if clusters.Items[i].Spec.Residency != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
+		}
+	}
+	return requests
 }
 
 func (r *reconciler) clustersIn(ctx context.Context, cell client.Object) []reconcile.Request {

@@ -27,9 +27,12 @@ const staleRetry = 50 * time.Millisecond
 //  2. clear away orders that were written for an earlier Cluster of the name, which vanished;
 //  3. when it is deleted: tombstone its orders, and let go of it once the agents have removed the guest;
 //  4. when its labels do not say what its order says: correct them;
-//  5. when it is bound and has no order: write the order, on trial;
-//  6. when the order has been on trial for long enough: end the trial;
-//  7. report how the guest is.
+//  5. judge where it lies by its residency;
+//  6. when it is bound and has no order: write the order, on trial;
+//  7. when its residency refuses, or allows again, that snapshots are stored where its cell does: say so in the
+//     order;
+//  8. when the order has been on trial for long enough: end the trial;
+//  9. report how the guest is.
 //
 // A Cluster that is not bound is left to the controller of scheduling. Of a Cluster that is gone,
 // orders are cleared away that were tombstoned before or are still on trial.
@@ -50,7 +53,11 @@ type subject struct {
 	bound   bool
 	cell    *v1alpha1.Cell // nil when it does not exist
 	problem *resolve.Problem
-	again   time.Duration // until the next look; 0 for whenever something changes
+
+	violations       []string // what lies against the residency
+	snapshotsRefused string   // why no snapshots may be stored where the cell does; empty: they may
+
+	again time.Duration // until the next look; 0 for whenever something changes
 }
 
 // step of a reconciliation. It is the last one when done is true.
@@ -64,7 +71,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("read Cluster %s: %w", request.NamespacedName, err)
 	}
-	for _, step := range []step{r.read, r.clearStrays, r.remove, r.correctLabels, r.writeOrder, r.endTrial, r.report} {
+	for _, step := range []step{r.read, r.clearStrays, r.remove, r.correctLabels, r.judge, r.writeOrder, r.refuseSnapshots, r.endTrial, r.report} {
 		done, err := step(ctx, s)
 		if apierrors.IsConflict(err) {
 			return reconcile.Result{RequeueAfter: staleRetry}, nil
@@ -120,7 +127,7 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 	if s.order != nil {
 		return false, nil
 	}
-	if s.cell == nil || s.cell.Spec.Region != s.cluster.Spec.Region {
+	if s.cell == nil || s.cell.Spec.Region != s.booking.Region {
 		_, err := r.writeCluster(ctx, s, order.Unbind)
 		return true, err
 	}
@@ -131,6 +138,7 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 	if s.problem = problem; problem != nil {
 		return false, nil
 	}
+	desired.Spec.SnapshotsRefused = s.snapshotsRefused
 	if s.order, err = r.create(ctx, desired); err != nil {
 		return false, err
 	}
@@ -172,7 +180,9 @@ func (r *reconciler) desiredOrder(ctx context.Context, s *subject) (*v1alpha1.Co
 	if err != nil {
 		return nil, nil, err
 	}
-	resolved, problem := resolve.Cluster(s.cluster.Spec, catalogue)
+	spec := s.cluster.Spec
+	spec.Region = s.booking.Region
+	resolved, problem := resolve.Cluster(spec, catalogue)
 	if problem != nil {
 		return nil, problem, nil
 	}

@@ -16,8 +16,8 @@ import (
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 	return true, client.IgnoreNotFound(write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
 		c.Status.ID = s.booking.ID
+		c.Status.Region = s.booking.Region
 		c.Status.Cell = s.booking.Cell
-		c.Status.RejectedCells = nil
 		c.Status.ObservedGeneration = c.Generation
 		if s.order != nil {
 			c.Status.Version = s.order.Status.Version
@@ -28,6 +28,12 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 		for _, condition := range []metav1.Condition{scheduled(s), ready(s)} {
 			condition.ObservedGeneration = c.Generation
 			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
+		}
+		if condition, ok := resident(s); ok {
+			condition.ObservedGeneration = c.Generation
+			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
+		} else {
+			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionResident)
 		}
 		if pinned, ok := versionPinned(s); ok {
 			pinned.ObservedGeneration = c.Generation

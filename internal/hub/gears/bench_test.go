@@ -119,7 +119,7 @@ func (b *bench) newHub() *reconciler {
 		b.t.Fatal(err)
 	}
 	return &reconciler{
-		client: api, live: api, clock: b.clock, promises: ledger.NewPromises(), restarts: newRestarts(), blocked: gauge, idle: &atomic.Bool{},
+		client: api, live: api, clock: b.clock, store: ledger.NewStore(api, api), restarts: newRestarts(), blocked: gauge, idle: &atomic.Bool{},
 	}
 }
 
@@ -157,7 +157,7 @@ func (b *bench) guest(cell, tenant, name string, writes int64, change ...func(*v
 		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: name, UID: types.UID(id)},
 		Spec:       v1alpha1.ClusterSpec{Region: "r", Template: "standard"},
 	}
-	order.Booking{ID: id, Cell: cell, Zones: []string{"a"}, PlainPort: 20000}.Bind(cluster)
+	order.Booking{ID: id, Region: "r", Cell: cell, Zones: []string{"a"}, PlainPort: 20000}.Bind(cluster)
 	o := &v1alpha1.ControlPlane{
 		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.CellNamespace(cell), Name: id, UID: types.UID(id), Generation: 1},
 		Spec: v1alpha1.ControlPlaneSpec{

@@ -39,15 +39,15 @@ const (
 	gather = time.Second
 )
 
-// Add adds the controller to the manager. It shares the promises with whoever else gives room away.
-func Add(manager ctrl.Manager, clock clock.PassiveClock, promises *ledger.Promises) error {
+// Add adds the controller to the manager. It shares the store of Ledgers with whoever else gives room away.
+func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store) error {
 	blocked, err := register(metrics.Registry)
 	if err != nil {
 		return fmt.Errorf("add controller gears: %w", err)
 	}
 	r := &reconciler{
 		client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock,
-		promises: promises, restarts: newRestarts(), blocked: blocked, idle: &atomic.Bool{},
+		store: store, restarts: newRestarts(), blocked: blocked, idle: &atomic.Bool{},
 	}
 	err = ctrl.NewControllerManagedBy(manager).
 		Named("gears").

@@ -30,20 +30,21 @@ type guest struct {
 	bounds  v1alpha1.GearBounds
 	problem string // with the bounds that the Cluster asks for; empty: none
 
-	change  *change            // nil: there is nothing to write
-	grown   []placement.Demand // what was promised to it in this pass
-	blocked string             // why it has no room for what it should have; empty: it has
+	change  *change // nil: there is nothing to write
+	blocked string  // why it has no room for what it should have; empty: it has
 }
 
 // name of the guest for people.
 func (g *guest) name() string { return g.cluster.Namespace + "/" + g.cluster.Name }
 
-// isHealthy tells whether every component is ready and as the order says.
+// isHealthy tells whether every component is ready and as the order says. An agent that cannot carry the order
+// out says why in the reason of Progressing.
 func isHealthy(order *v1alpha1.ControlPlane) bool {
 	ready := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionReady)
+	progressing := meta.FindStatusCondition(order.Status.Conditions, v1alpha1.ConditionProgressing)
 	return order.Status.ObservedGeneration == order.Generation &&
 		ready != nil && ready.Status == metav1.ConditionTrue && ready.Reason == v1alpha1.ReasonReady &&
-		!meta.IsStatusConditionTrue(order.Status.Conditions, v1alpha1.ConditionProgressing)
+		(progressing == nil || progressing.Status != metav1.ConditionTrue && progressing.Reason == ready.Reason)
 }
 
 // longestWaitFirst sorts guests by how long they have waited for another gear; those that do not wait
@@ -191,17 +192,13 @@ func retune(in gear.Input, decision gear.Decision) (tuning *v1alpha1.ControlPlan
 // mayRefit tells whether a guest may get the size that its gear has become: that is no move, but no less of a change.
 func (p *pass) mayRefit(g *guest) bool { return g.healthy && p.frozen() == "" }
 
-// grow books a size, and promises it until the cache shows it.
+// grow books a size.
 func (p *pass) grow(g *guest, size v1alpha1.ControlPlaneSize) (problem string) {
 	demand := placement.DemandOf(g.order.Spec.Availability, size)
 	if !placement.More(placement.DemandOf(g.order.Spec.Availability, g.order.Spec.Size), demand) {
 		return "" // what it gives back is free once the cache shows it
 	}
-	if problem := p.room.grow(order.BookingFor(g.order), demand); problem != "" {
-		return problem
-	}
-	g.grown = demand
-	return ""
+	return p.room.grow(order.BookingFor(g.order), demand)
 }
 
 // sameReport tells whether there is nothing new to report. A message alone is nothing new: it quotes

@@ -100,7 +100,7 @@ func isLive(order *v1alpha1.ControlPlane) bool {
 // newGuest with its bounds. Bounds that name no gear change nothing: those that the Cluster had when its
 // order was last written stay in force.
 func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster) *guest {
-	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order) && p.reported(cluster)}
+	g := &guest{order: order, cluster: cluster, healthy: isHealthy(order)}
 	template := p.templates[cluster.Spec.Template]
 	if template.Spec.Gears == nil {
 		return g
@@ -113,23 +113,9 @@ func (p *pass) newGuest(order *v1alpha1.ControlPlane, cluster *v1alpha1.Cluster)
 	return g
 }
 
-// reported tells whether what an agent says of a guest can be from after its last move: it may have the
-// order, and the guest still be as it was before, or about to fail.
-func (p *pass) reported(cluster *v1alpha1.Cluster) bool {
-	if cluster.Status.Gear == nil || len(cluster.Status.Gear.Moves) == 0 {
-		return true
-	}
-	last := cluster.Status.Gear.Moves[0]
-	if !within(p.now, last.Time.Time, reportLag) {
-		return true
-	}
-	p.lookAgain(last.Time.Add(reportLag).Sub(p.now))
-	return false
-}
-
-// count the room of the cell, and hold the promises of its region until release.
-func (r *reconciler) count(ctx context.Context, p *pass) (counted *ledger.Ledger, release func(), err error) {
-	release = r.promises.Lock(p.cell.Spec.Region)
+// count the room of the cell, and hold the bookings of its region until release.
+func (r *reconciler) count(ctx context.Context, p *pass) (counted *ledger.Books, release func(), err error) {
+	release = r.store.Lock(p.cell.Spec.Region)
 	orders, clusters, err := r.inhabitants(ctx, p.cell.Name)
 	if err != nil {
 		return nil, release, err
@@ -138,9 +124,24 @@ func (r *reconciler) count(ctx context.Context, p *pass) (counted *ledger.Ledger
 	if err != nil {
 		return nil, release, err
 	}
-	return ledger.Count(p.cell.Spec.Region, ledger.Source{
-		Catalogue: catalogue, Cells: []v1alpha1.Cell{*p.cell}, Orders: orders, Clusters: clusters, Promises: r.promises,
+	cells := []v1alpha1.Cell{*p.cell}
+	ledgers, err := r.store.Read(ctx, ledger.Names(nil, cells))
+	if err != nil {
+		return nil, release, err
+	}
+	return ledger.Count(ledger.Source{
+		Now: p.now, Regions: regionsOf(catalogue, p.cell), Cells: cells, Orders: orders, Clusters: clusters, Catalogue: catalogue, Ledgers: ledgers, Bound: true,
 	}), release, nil
+}
+
+// regionsOf a cell: its own, if it is still there.
+func regionsOf(catalogue resolve.Catalogue, cell *v1alpha1.Cell) []v1alpha1.Region {
+	for i := range catalogue.Regions {
+		if catalogue.Regions[i].Name == cell.Spec.Region {
+			return catalogue.Regions[i : i+1]
+		}
+	}
+	return nil
 }
 
 // catalogue that a Cluster is resolved by whose order is not written yet.

@@ -35,9 +35,11 @@ const (
 //  2. decide for each guest, those first that have waited longest for a larger gear, then by name, each after
 //     the room that the one before takes. A guest whose last move was noted but not made, because a hub was
 //     killed between the two writes of a move, gets that move made, or struck from its history;
-//  3. write what was decided: the report in the Cluster first, with the move, and then the order. Both writes
+//  3. book the room that was given, on the version of the cell's Ledger that was read: if somebody else wrote it
+//     since, the pass begins again;
+//  4. write what was decided: the report in the Cluster first, with the move, and then the order. Both writes
 //     fail if anybody else wrote since, so no move is made that is not in the history, and none twice;
-//  4. report on the cell whether every guest has the room that it wants, and come back when time alone may
+//  5. report on the cell whether every guest has the room that it wants, and come back when time alone may
 //     change a decision.
 //
 // A frozen copy of a guest, a tombstoned order and a Cluster that is being deleted are left alone.
@@ -45,7 +47,7 @@ type reconciler struct {
 	client   client.Client
 	live     client.Reader // past the cache
 	clock    clock.PassiveClock
-	promises *ledger.Promises
+	store    *ledger.Store
 	restarts *restarts
 	blocked  *prometheus.GaugeVec
 	idle     *atomic.Bool // there was no Gearbox in force when last looked for
@@ -76,7 +78,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if p.box != nil && !isReachable(p.cell) {
 		return reconcile.Result{}, nil
 	}
-	if err := r.decide(ctx, p); err != nil {
+	if err := r.decide(ctx, p); apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("gears of cell %s: %w", request.Name, err)
 	}
 	err := worst(append(r.write(ctx, p), r.report(ctx, p)))
@@ -100,19 +104,20 @@ func (r *reconciler) noteIdle(ctx context.Context, p *pass) {
 	}
 }
 
-// decide for every guest while nobody else gives room of the region away, if any of them asks for room.
+// decide for every guest, and book the room that was given, while no other controller gives room of the region
+// away. In most passes nobody asks for room.
 func (r *reconciler) decide(ctx context.Context, p *pass) error {
-	p.room = &room{open: func() (*ledger.Ledger, func(), error) { return r.count(ctx, p) }}
+	p.room = &room{open: func() (*ledger.Books, func(), error) { return r.count(ctx, p) }}
 	defer p.room.close()
 	slices.SortFunc(p.guests, longestWaitFirst)
 	for _, g := range p.guests {
 		busy := func() string { return r.restarts.claim(ctx, r.client, p, g) }
 		p.decide(g, busy)
-		if g.grown != nil {
-			r.promises.Size(g.order, g.grown)
-		}
 	}
-	return p.room.err
+	if p.room.err != nil || p.room.counted == nil {
+		return p.room.err
+	}
+	return r.store.Write(ctx, p.room.counted)
 }
 
 // lookAgain in that time at the latest.

@@ -8,8 +8,8 @@ import (
 
 // room of a cell, counted when a guest first asks for some: in most passes nobody does.
 type room struct {
-	open    func() (counted *ledger.Ledger, release func(), err error)
-	counted *ledger.Ledger
+	open    func() (counted *ledger.Books, release func(), err error)
+	counted *ledger.Books
 	release func()
 	err     error
 }

@@ -17,8 +17,6 @@ const (
 	// that has the order may report the guest as it was before it begins. A Zonal guest restarts zone by
 	// zone, about 15 s each with draining.
 	restartTime = time.Minute
-	// reportLag is how long after a move a report of the guest may be from before the move took effect.
-	reportLag = 20 * time.Second
 	// defaultHealthSeconds is the default of Gearbox.spec.shifting.healthSeconds.
 	defaultHealthSeconds = 600
 )

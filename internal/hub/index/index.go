@@ -2,18 +2,23 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
 )
 
 // The indexed fields.
 const (
-	// Region of Clusters, Cells and ControlPlanes.
+	// Region of Cells and ControlPlanes, and of Clusters the one that they ask for or are bound in; those that
+	// wait for any have AnyRegion.
 	Region = "spec.region"
+	// AnyRegion is the value of Region for Clusters that leave it to placement and are not bound.
+	AnyRegion = "*"
 	// Cell that a Cluster is bound to.
 	Cell = "cell"
 	// Cluster, as <namespace>/<name>, that a ControlPlane is an order for or that a tenant's
@@ -35,7 +40,7 @@ type field struct {
 }
 
 var fields = []field{
-	{object: &v1alpha1.Cluster{}, name: Region, value: of(func(c *v1alpha1.Cluster) string { return c.Spec.Region })},
+	{object: &v1alpha1.Cluster{}, name: Region, value: of(func(c *v1alpha1.Cluster) string { return cmp.Or(order.RegionOf(c), AnyRegion) })},
 	{object: &v1alpha1.Cluster{}, name: Cell, value: of(func(c *v1alpha1.Cluster) string { return c.Labels[v1alpha1.LabelCell] })},
 	{object: &v1alpha1.Cell{}, name: Region, value: of(func(c *v1alpha1.Cell) string { return c.Spec.Region })},
 	{object: &v1alpha1.ControlPlane{}, name: Region, value: of(func(c *v1alpha1.ControlPlane) string { return c.Spec.Region })},

@@ -2,74 +2,144 @@ package ledger
 
 import (
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
 
-// source is one cell of 10 cores that keeps 40 % of them, with one order of 1 core and its Cluster.
-func source(promises *Promises) Source {
+var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// source is one cell of 10 cores that keeps 40 % of them, with one order of 1 core and its Cluster, and empty
+// Ledgers.
+func source() Source {
 	core := v1alpha1.ComponentSize{CPU: resource.MustParse("1"), Memory: resource.MustParse("1Mi")}
-	o := v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: "g000000001", UID: "o", ResourceVersion: "1"}, Spec: v1alpha1.ControlPlaneSpec{
-		ID: "g000000001", Availability: v1alpha1.Single, Zones: []string{"a"}, Size: v1alpha1.ControlPlaneSize{APIServer: core},
+	o := v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: "g000000001"}, Spec: v1alpha1.ControlPlaneSpec{
+		ID: "g000000001", Region: "r", Availability: v1alpha1.Single, Zones: []string{"a"}, Size: v1alpha1.ControlPlaneSize{APIServer: core},
 		Cluster: v1alpha1.ClusterReference{Namespace: "team", Name: "shop"}, Endpoint: v1alpha1.GuestEndpoint{PlainPort: 20000},
 	}}
-	bound := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}}
+	bound := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop", UID: "1"}}
 	order.BookingFor(&o).Bind(&bound)
-	return Source{
-		Cells: []v1alpha1.Cell{{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.CellSpec{Zones: []string{"a"}}, Status: v1alpha1.CellStatus{
+	s := Source{
+		Now: now,
+		Regions: []v1alpha1.Region{{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: v1alpha1.RegionSpec{
+			Gateway: v1alpha1.RegionGateway{FirstPlainPort: 20000, LastPlainPort: 20002},
+		}}},
+		Cells: []v1alpha1.Cell{{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.CellSpec{Region: "r", Zones: []string{"a"}}, Status: v1alpha1.CellStatus{
 			Zones: []v1alpha1.ZoneCapacity{{Name: "a", CPU: resource.MustParse("10"), Memory: resource.MustParse("1Gi")}},
 		}}},
-		Orders: []v1alpha1.ControlPlane{o}, Clusters: []v1alpha1.Cluster{bound}, Promises: promises,
+		Orders: []v1alpha1.ControlPlane{o}, Clusters: []v1alpha1.Cluster{bound}, Ledgers: map[string]*v1alpha1.Ledger{},
 	}
+	for _, name := range Names(s.Regions, s.Cells) {
+		s.Ledgers[name] = &v1alpha1.Ledger{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	}
+	return s
 }
 
 func cpu(milli int64) []placement.Demand {
 	return []placement.Demand{{Vector: placement.Vector{MilliCPU: milli, Memory: 1 << 20}}}
 }
 
+// another guest's booking, made that long ago for a Cluster.
+func another(cluster string, age time.Duration) v1alpha1.Booking {
+	b := bookingOf(order.Booking{ID: "g000000002", Cell: "c", Zones: []string{"a"}, PlainPort: 20001}, "team", "", cpu(500))
+	b.Cluster, b.BookedAt = "2", metav1.NewTime(now.Add(-age))
+	if cluster != "" {
+		b.Cluster = "waits"
+	}
+	return b
+}
+
+// room that the books of a source promise in the cell, in thousandths of a core: by its Ledger as it is to be.
+func promised(b *Books) int64 {
+	var sum int64
+	for _, booking := range b.page(v1alpha1.CellLedger("c")).bookings() {
+		sum += booking.Room.Demand[0].MilliCPU
+	}
+	return sum
+}
+
 func TestCount(t *testing.T) {
-	other := Bind{Tenant: "team", Booking: order.Booking{ID: "g000000002", Cell: "c", Zones: []string{"a"}, PlainPort: 20001}, Demand: cpu(500)}
+	booked := func(s *Source, b v1alpha1.Booking) {
+		s.Ledgers["cell.c"].Bookings = append(s.Ledgers["cell.c"].Bookings, b)
+		s.Ledgers["region.r"].Bookings = append(s.Ledgers["region.r"].Bookings, portOf(b))
+	}
+	own := func(s *Source, milli int64, age time.Duration) {
+		b := bookingOf(order.BookingFor(&s.Orders[0]), "team", "1", cpu(milli))
+		b.BookedAt = metav1.NewTime(now.Add(-age))
+		booked(s, b)
+	}
 	cases := map[string]struct {
 		reason string
 		change func(*Source)
 		want   int64 // thousandths of a core that are promised
+		port   int32 // that is free next
 	}{
-		"Once":    {reason: "an order and its Cluster are one guest", want: 1000},
-		"Bind":    {reason: "a bind that the cache does not show", change: func(s *Source) { s.Promises.Bind("r", "c2", other) }, want: 1500},
-		"Growth":  {reason: "growth that the cache does not show", change: func(s *Source) { s.Promises.Size(&s.Orders[0], cpu(3000)) }, want: 3000},
-		"Shrinks": {reason: "nobody knows yet whether the room is free", change: func(s *Source) { s.Promises.Size(&s.Orders[0], cpu(10)) }, want: 1000},
-		"Shown": {reason: "the cache shows what became of it", change: func(s *Source) {
-			s.Promises.Size(&s.Orders[0], cpu(3000))
-			s.Orders[0].ResourceVersion = "2"
-		}, want: 1000},
-		"Orphan": {reason: "it may be adopted", change: func(s *Source) {
+		"Repaired": {reason: "an order that no Ledger knows is booked: it may come from a backup", want: 1000, port: 20001},
+		"Once":     {reason: "an order, its Cluster and its booking are one guest", change: func(s *Source) { own(s, 1000, time.Hour) }, want: 1000, port: 20001},
+		"Pending": {reason: "the bind of a Cluster that waits failed", change: func(s *Source) {
+			booked(s, another("waits", time.Hour))
+			s.Clusters = append(s.Clusters, v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "w", UID: "waits"}})
+		}, want: 1500, port: 20002},
+		"Fresh":   {reason: "another hub's cache may show a Cluster that ours does not", change: func(s *Source) { booked(s, another("", expiry-time.Second)) }, want: 1500, port: 20002},
+		"Expired": {reason: "nothing stands for it any more", change: func(s *Source) { booked(s, another("", expiry)) }, want: 1000, port: 20001},
+		"Stood": {reason: "its Cluster was seen, and is gone", change: func(s *Source) {
+			booked(s, another("", time.Second))
+			s.Stood = func(id string) bool { return id == "g000000002" }
+		}, want: 1000, port: 20001},
+		"Bound":   {reason: "who does not know of those who wait drops nothing", change: func(s *Source) { booked(s, another("", expiry)); s.Bound = true }, want: 1500, port: 20002},
+		"Growth":  {reason: "the order may not show it yet", change: func(s *Source) { own(s, 3000, growthTrial-time.Second) }, want: 3000, port: 20001},
+		"Shrinks": {reason: "the order is smaller, and nobody writes it any more", change: func(s *Source) { own(s, 3000, growthTrial) }, want: 1000, port: 20001},
+		"Larger":  {reason: "an operator has given the order more", change: func(s *Source) { own(s, 10, time.Second) }, want: 1000, port: 20001},
+		"Orphan": {reason: "it may be adopted, and is booked then", change: func(s *Source) {
 			lost := s.Orders[0].Spec
-			lost.ID = "g000000003"
+			lost.ID, lost.Endpoint.PlainPort = "g000000003", 20001
 			s.Cells[0].Status.Orphans = []v1alpha1.Orphan{{ID: lost.ID, Order: lost}}
-		}, want: 2000},
+		}, want: 1000, port: 20002},
+		"Removed": {reason: "an order of a region that an operator removed holds its room", change: func(s *Source) { s.Regions = nil }, want: 1000},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := source(NewPromises())
+			s := source()
 			if tc.change != nil {
 				tc.change(&s)
 			}
-			if got := Count("r", s).Cells["c"].Zones["a"].Used.MilliCPU; got != tc.want {
+			books := Count(s)
+			if got := promised(books); got != tc.want {
 				t.Errorf("%s: %dm are promised, want %dm", tc.reason, got, tc.want)
+			}
+			if got := books.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; got != tc.port {
+				t.Errorf("%s: port %d is free, want %d", tc.reason, got, tc.port)
 			}
 		})
 	}
 }
 
+// TestCountIsStable: what was brought up to date needs no other write.
+func TestCountIsStable(t *testing.T) {
+	s := source()
+	first := Count(s)
+	written := first.changed()
+	if len(written) != 2 || written[0].Name != "region.r" || written[1].Name != "cell.c" {
+		t.Fatalf("%d Ledgers are written; want that of the region, then that of the cell", len(written))
+	}
+	for _, ledger := range written {
+		s.Ledgers[ledger.Name] = ledger
+	}
+	s.Now = s.Now.Add(time.Hour)
+	if again := Count(s).changed(); len(again) != 0 {
+		t.Errorf("an hour later %d Ledgers are written again: %s", len(again), cmp.Diff(written, again))
+	}
+}
+
 func TestGrowKeepsWhatIsGivenBack(t *testing.T) {
-	s := source(NewPromises())
-	l := Count("r", s)
+	s := source()
+	books := Count(s)
 	booking := order.BookingFor(&s.Orders[0])
 	for _, step := range []struct {
 		reason string
@@ -81,20 +151,33 @@ func TestGrowKeepsWhatIsGivenBack(t *testing.T) {
 		{reason: "no more", to: 6001, used: 6000},
 		{reason: "less always fits, and is not free yet", to: 100, fits: true, used: 6000},
 	} {
-		problem := l.Grow(booking, cpu(step.to))
-		if used := l.Cells["c"].Zones["a"].Used.MilliCPU; (problem == "") != step.fits || used != step.used {
+		problem := books.Grow(booking, cpu(step.to))
+		if used := promised(books); (problem == "") != step.fits || used != step.used {
 			t.Errorf("%s: %dm are promised after %dm were asked for: %q", step.reason, used, step.to, problem)
 		}
 	}
 }
 
-func TestPendingForgetsWhoDoesNotWait(t *testing.T) {
-	p := NewPromises()
-	for _, uid := range []types.UID{"waits", "bound"} {
-		p.Bind("r", uid, Bind{Tenant: "team"})
+// TestBookThenPending: what was booked for a Cluster is found again to the letter, by whoever reads the Ledgers.
+func TestBookThenPending(t *testing.T) {
+	s := source()
+	waits := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "w", UID: "waits"}}
+	s.Clusters = append(s.Clusters, waits)
+	books := Count(s)
+	want := order.Booking{ID: "g000000009", Cell: "c", Zones: []string{"a"}, PlainPort: 20001}
+	books.Book("team", "waits", want, cpu(700))
+	if !books.Taken(want.ID) || promised(books) != 1700 {
+		t.Errorf("after Book %dm are promised", promised(books))
 	}
-	left := p.Pending("r", func(uid types.UID) bool { return uid == "waits" })
-	if _, ok := left["waits"]; !ok || len(left) != 1 || len(p.binds("r")) != 1 {
-		t.Errorf("%v are pending", left)
+	for _, ledger := range books.changed() {
+		s.Ledgers[ledger.Name] = ledger
+	}
+	next := Count(s)
+	got, ok := next.Pending("waits")
+	if diff := cmp.Diff(want, got); !ok || diff != "" {
+		t.Errorf("pending %t (-want +got):\n%s", ok, diff)
+	}
+	if port := next.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; port != 20002 {
+		t.Errorf("port %d is offered besides, want 20002", port)
 	}
 }

@@ -19,13 +19,13 @@ func New(cluster *v1alpha1.Cluster, resolved resolve.Resolved, booking Booking, 
 	spec := v1alpha1.ControlPlaneSpec{
 		ID:           booking.ID,
 		Cluster:      reference(cluster),
-		Region:       resolved.Region.Name,
+		Region:       booking.Region,
 		Version:      resolved.Version,
 		EtcdVersion:  resolved.EtcdVersion,
 		Images:       resolved.Images,
 		Availability: resolved.Availability,
 		Zones:        booking.Zones,
-		Network:      resolved.Network,
+		Network:      booking.Network(resolved.Network),
 		Endpoint: v1alpha1.GuestEndpoint{
 			ServerName: booking.ID + "." + gateway.Domain,
 			Address:    gateway.Address,
@@ -78,7 +78,7 @@ func Adoption(cluster *v1alpha1.Cluster, cells []v1alpha1.Cell) (string, *v1alph
 			return name, orphan, problem
 		}
 	}
-	return "", nil, refuse("there is no cell %s in region %s", name, cluster.Spec.Region)
+	return "", nil, refuse("there is no cell %s where the Cluster may lie", name)
 }
 
 func adoptable(cluster *v1alpha1.Cluster, cell *v1alpha1.Cell, id string) (*v1alpha1.Orphan, *resolve.Problem) {

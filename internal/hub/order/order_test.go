@@ -22,6 +22,10 @@ func TestBookingSurvivesTheBind(t *testing.T) {
 			Cell:      rapid.StringMatching(`[a-z]([-a-z0-9]{0,38}[a-z0-9])?`).Draw(t, "cell"),
 			Zones:     rapid.SliceOfN(rapid.StringMatching(`[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?`), 1, 3).Draw(t, "zones"),
 			PlainPort: rapid.Int32Range(1, 65535).Draw(t, "port"),
+			Region:    rapid.StringMatching(`[a-z]([-a-z0-9]{0,38}[a-z0-9])?`).Draw(t, "region"),
+		}
+		if rapid.Bool().Draw(t, "vpc") {
+			want.VPC, want.Ranges = "prod", &v1alpha1.AddressRanges{NodeCIDR: "10.0.0.0/27", PodCIDR: "10.1.0.0/20", ServiceCIDR: "10.2.0.0/20"}
 		}
 		var cluster v1alpha1.Cluster
 		want.Bind(&cluster)

@@ -41,10 +41,11 @@ type Problem struct {
 	Message string
 }
 
-// Cluster resolves what a Cluster asks for. The problem is nil when all of it exists.
+// Cluster resolves what a Cluster asks for. The problem is nil when all of it exists. One that leaves the region
+// to placement has none yet.
 func Cluster(spec v1alpha1.ClusterSpec, catalogue Catalogue) (Resolved, *Problem) {
 	region, ok := find(catalogue.Regions, spec.Region, regionName)
-	if !ok {
+	if !ok && spec.Region != "" {
 		return Resolved{}, &Problem{Reason: v1alpha1.ReasonRegionNotFound, Message: suggest.NotFound("region", spec.Region, names(catalogue.Regions, regionName))}
 	}
 	template, ok := find(catalogue.Templates, spec.Template, templateName)

@@ -1,9 +1,10 @@
-// Package scheduling gives waiting Clusters a cell: it resolves what they ask for, places them and
-// binds them. It works region by region, the oldest Cluster first, because ports and room belong to
-// one region and must not be given away twice.
+// Package scheduling gives waiting Clusters a cell: it resolves what they ask for, places them, books what they
+// get in the Ledgers, and binds them. It works region by region, the oldest Cluster first; those that leave the
+// region to placement are one more queue, over all regions that their residency allows.
 package scheduling
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/placement"
@@ -32,9 +34,9 @@ import (
 // regionsAtOnce bounds how many regions are scheduled in parallel.
 const regionsAtOnce = 8
 
-// Add adds the controller to the manager. It shares the promises with whoever else gives room away.
-func Add(manager ctrl.Manager, clock clock.PassiveClock, promises *ledger.Promises) error {
-	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, promises: promises}
+// Add adds the controller to the manager. It shares the store of Ledgers with whoever else gives room away.
+func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, store: store}
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("scheduling").
 		WithOptions(controller.Options{MaxConcurrentReconciles: regionsAtOnce}).
@@ -75,6 +77,7 @@ func cellChanged() predicate.Predicate {
 			isReady(before) != isReady(after) ||
 			placement.RuntimeProblem(before) != placement.RuntimeProblem(after) ||
 			!reflect.DeepEqual(before.Status.Zones, after.Status.Zones) ||
+			!reflect.DeepEqual(before.Status.RoundTrips, after.Status.RoundTrips) ||
 			!reflect.DeepEqual(before.Status.Versions, after.Status.Versions) ||
 			!reflect.DeepEqual(before.Status.Orphans, after.Status.Orphans))
 	}}
@@ -96,14 +99,20 @@ func freed() predicate.Predicate {
 	}
 }
 
+// regionOf an object, and the Clusters that leave the region to placement where room may have come free for
+// them.
 func regionOf(_ context.Context, object client.Object) []reconcile.Request {
 	switch o := object.(type) {
 	case *v1alpha1.Cluster:
-		return request(o.Spec.Region)
+		region := cmp.Or(order.RegionOf(o), index.AnyRegion)
+		if o.DeletionTimestamp.IsZero() {
+			return request(region)
+		}
+		return append(request(region), request(index.AnyRegion)...)
 	case *v1alpha1.Cell:
-		return request(o.Spec.Region)
+		return append(request(o.Spec.Region), request(index.AnyRegion)...)
 	case *v1alpha1.ControlPlane:
-		return request(o.Spec.Region)
+		return append(request(o.Spec.Region), request(index.AnyRegion)...)
 	}
 	return nil
 }
@@ -121,7 +130,7 @@ func (r *reconciler) allRegions(ctx context.Context, _ client.Object) []reconcil
 	}
 	wanted := map[string]bool{}
 	for i := range clusters.Items {
-		wanted[clusters.Items[i].Spec.Region] = true
+		wanted[cmp.Or(order.RegionOf(&clusters.Items[i]), index.AnyRegion)] = true
 	}
 	var requests []reconcile.Request
 	for region := range wanted {

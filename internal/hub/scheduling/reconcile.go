@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -17,6 +19,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/resolve"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
@@ -29,31 +32,39 @@ const (
 	maxRejected = 100
 )
 
-// reconciler schedules one region at a time:
+// reconciler schedules one region at a time, or the Clusters that leave the region to placement:
 //
-//  1. read the region: what the fleet offers, its cells, its orders and its Clusters;
+//  1. say which regions may take them, and read those: their cells, orders, Clusters and Ledgers;
 //  2. decide for each waiting Cluster, the oldest first, each after the booking of the one before;
-//  3. write each decision: the bind in one optimistic write, or the conditions that say why not.
+//  3. write the Ledgers, on the versions that were read: if somebody else has written any of them, nothing is
+//     promised, and the pass begins again;
+//  4. write each decision: why it was made, and the bind in one optimistic write; or the conditions that say
+//     why there is none.
 //
-// The order itself is written by the controller of the bound Cluster.
+// The order itself is written by the controller of the bound Cluster. A hub that dies between 3 and 4 leaves
+// bookings behind: the next pass gives them to the same Clusters.
 type reconciler struct {
-	client   client.Client
-	live     client.Reader // past the cache
-	clock    clock.PassiveClock
-	promises *ledger.Promises
+	client client.Client
+	live   client.Reader // past the cache
+	clock  clock.PassiveClock
+	store  *ledger.Store
 }
 
 // pass carries one reconciliation from step to step.
 type pass struct {
-	region    string
+	name      string // the region, or index.AnyRegion
+	regions   []string
+	catalogue resolve.Catalogue
+	anywhere  []v1alpha1.Cluster // those that leave the region to placement
 	snapshot  *snapshot
 	decisions []decision
+	again     time.Duration // until the next look; 0 for whenever something changes
 }
 
 // Reconcile schedules the region that the request names.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	p := &pass{region: request.Name}
-	for _, step := range []func(context.Context, *pass) error{r.plan, r.write} {
+	p := &pass{name: request.Name}
+	for _, step := range []func(context.Context, *pass) error{r.scope, r.plan, r.write} {
 		if err := step(ctx, p); err != nil {
 			if apierrors.IsConflict(err) {
 				return reconcile.Result{RequeueAfter: staleRetry}, nil
@@ -61,29 +72,22 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			return reconcile.Result{}, fmt.Errorf("schedule region %s: %w", request.Name, err)
 		}
 	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{RequeueAfter: p.again}, nil
 }
 
-// plan reads and decides while nobody else promises anything of the region.
+// plan reads, decides and books while no other controller promises anything of the regions.
 func (r *reconciler) plan(ctx context.Context, p *pass) error {
-	defer r.promises.Lock(p.region)()
+	defer r.store.Lock(p.regions...)()
 	if err := r.read(ctx, p); err != nil {
 		return err
 	}
-	r.decide(p)
-	return nil
-}
-
-func (r *reconciler) decide(p *pass) {
-	waiting := p.snapshot.waiting()
+	waiting := p.snapshot.waiting(p.name)
 	slices.SortFunc(waiting, olderFirst)
 	for _, cluster := range waiting {
-		decision := p.snapshot.decide(cluster)
-		if decision.booking != nil {
-			r.promises.Bind(p.region, cluster.UID, ledger.Bind{Tenant: cluster.Namespace, Booking: *decision.booking, Demand: decision.demand})
-		}
-		p.decisions = append(p.decisions, decision)
+		p.decisions = append(p.decisions, p.snapshot.decide(cluster))
 	}
+	p.again = p.snapshot.books.Next()
+	return r.store.Write(ctx, p.snapshot.books)
 }
 
 func olderFirst(a, b *v1alpha1.Cluster) int {
@@ -125,18 +129,44 @@ func worst(failures []error) error {
 	return conflict
 }
 
+// carryOut a decision. The evidence is written first: a guest that is bound has it.
 func (r *reconciler) carryOut(ctx context.Context, d decision) error {
 	cluster := d.cluster.DeepCopy()
-	if d.booking != nil {
-		return write.Object(ctx, r.client, cluster, d.booking.Bind)
+	if d.booking == nil {
+		return write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) { r.refuse(c, d) })
 	}
-	return write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) {
-		now := r.clock.Now()
-		c.Status.RejectedCells = d.rejected[:min(len(d.rejected), maxRejected)]
-		c.Status.ObservedGeneration = c.Generation
-		write.Condition(&c.Status.Conditions, now, condition(c, v1alpha1.ConditionScheduled, d.problem.Reason, d.problem.Message))
-		write.Condition(&c.Status.Conditions, now, condition(c, v1alpha1.ConditionReady, v1alpha1.ReasonUnscheduled, "waits for a cell; see the Scheduled condition"))
-	})
+	if d.evidence != nil {
+		err := write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) {
+			c.Status.Placement = d.evidence
+			c.Status.Placement.DecidedAt = metav1.NewTime(r.clock.Now())
+			c.Status.RejectedCells = d.rejected[:min(len(d.rejected), maxRejected)]
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return write.Object(ctx, r.client, cluster, d.booking.Bind)
+}
+
+// refuse says why a Cluster waits. What the messages count changes with every guest that comes or goes: they
+// are written anew when a reason does.
+func (r *reconciler) refuse(c *v1alpha1.Cluster, d decision) {
+	rejected := d.rejected[:min(len(d.rejected), maxRejected)]
+	last := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionScheduled)
+	if last != nil && last.Reason == d.problem.Reason && last.Reason == v1alpha1.ReasonNoRoom &&
+		c.Status.ObservedGeneration == c.Generation && sameReasons(c.Status.RejectedCells, rejected) {
+		return
+	}
+	now := r.clock.Now()
+	c.Status.RejectedCells = rejected
+	c.Status.ObservedGeneration = c.Generation
+	write.Condition(&c.Status.Conditions, now, condition(c, v1alpha1.ConditionScheduled, d.problem.Reason, d.problem.Message))
+	write.Condition(&c.Status.Conditions, now, condition(c, v1alpha1.ConditionReady, v1alpha1.ReasonUnscheduled, "waits for a cell; see the Scheduled condition"))
+}
+
+// sameReasons tells whether the same cells were rejected for the same reasons.
+func sameReasons(a, b []v1alpha1.RejectedCell) bool {
+	return slices.EqualFunc(a, b, func(x, y v1alpha1.RejectedCell) bool { return x.Cell == y.Cell && x.Reason == y.Reason })
 }
 
 // isWaiting tells whether a Cluster still needs its bind.

@@ -1,82 +1,126 @@
 package scheduling
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/gearbox"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/resolve"
+	"github.com/myriad-fleet/myriad/internal/residency"
 )
 
-// snapshot is a region as one pass sees it. Everything in it is shared with the cache: read only.
+// snapshot is what one pass sees. Everything in it but the books is shared with the cache: read only.
 type snapshot struct {
 	catalogue resolve.Catalogue
+	fleet     residency.Fleet // without its cells
 	cells     []v1alpha1.Cell
 	orders    []v1alpha1.ControlPlane
 	clusters  []v1alpha1.Cluster
-	pending   map[types.UID]ledger.Bind
-	ledger    *ledger.Ledger
+	books     *ledger.Books
 }
 
-func (r *reconciler) read(ctx context.Context, p *pass) error {
-	var (
-		regions   v1alpha1.RegionList
-		templates v1alpha1.ClusterTemplateList
-		releases  v1alpha1.ReleaseList
-		cells     v1alpha1.CellList
-		orders    v1alpha1.ControlPlaneList
-		clusters  v1alpha1.ClusterList
-	)
-	here := client.MatchingFields{index.Region: p.region}
-	for _, read := range []struct {
-		list    client.ObjectList
-		options []client.ListOption
-	}{
-		{list: &regions},
-		{list: &templates},
-		{list: &releases},
-		{list: &cells, options: []client.ListOption{here}},
-		{list: &orders, options: []client.ListOption{here}},
-		{list: &clusters, options: []client.ListOption{here}},
-	} {
-		if err := r.client.List(ctx, read.list, append(read.options, client.UnsafeDisableDeepCopy)...); err != nil {
-			return fmt.Errorf("list %T: %w", read.list, err)
-		}
-	}
-	box, err := gearbox.InForce(ctx, r.client, r.live)
+// scope of the pass: the region that it is for; or, if it is for Clusters that leave the region to placement, those
+// that the residency of any of them allows.
+func (r *reconciler) scope(ctx context.Context, p *pass) error {
+	catalogue, err := r.readCatalogue(ctx)
 	if err != nil {
 		return err
 	}
-	s := &snapshot{
-		catalogue: resolve.Catalogue{Regions: regions.Items, Templates: templates.Items, Releases: releases.Items, Gearbox: box.Spec()},
-		cells:     cells.Items,
-		orders:    orders.Items,
-		clusters:  clusters.Items,
+	p.catalogue = catalogue
+	var anywhere v1alpha1.ClusterList
+	if err := r.client.List(ctx, &anywhere, client.MatchingFields{index.Region: index.AnyRegion}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list Clusters that leave the region open: %w", err)
 	}
-	waiting := map[types.UID]bool{}
-	for _, cluster := range s.waiting() {
-		waiting[cluster.UID] = true
+	p.anywhere = anywhere.Items
+	if p.name != index.AnyRegion {
+		p.regions = []string{p.name}
+		return nil
 	}
-	s.pending = r.promises.Pending(p.region, func(uid types.UID) bool { return waiting[uid] })
-	s.ledger = ledger.Count(p.region, ledger.Source{
-		Catalogue: s.catalogue, Cells: s.cells, Orders: s.orders, Clusters: s.clusters, Promises: r.promises,
+	for i := range catalogue.Regions {
+		place := residency.PlaceOf(&catalogue.Regions[i])
+		if slices.ContainsFunc(p.anywhere, func(c v1alpha1.Cluster) bool {
+			return isWaiting(&c) && residency.Violation(c.Spec.Residency, place) == ""
+		}) {
+			p.regions = append(p.regions, place.Region)
+		}
+	}
+	return nil
+}
+
+// read what there is in the regions of the pass, and who waits.
+func (r *reconciler) read(ctx context.Context, p *pass) error {
+	s := &snapshot{catalogue: p.catalogue, fleet: residency.NewFleet(p.catalogue.Regions, nil), clusters: slices.Clone(p.anywhere)}
+	var scope []v1alpha1.Region
+	for _, region := range p.catalogue.Regions {
+		if slices.Contains(p.regions, region.Name) {
+			scope = append(scope, region)
+		}
+	}
+	for _, region := range p.regions {
+		if err := r.readRegion(ctx, region, s); err != nil {
+			return err
+		}
+	}
+	ledgers, err := r.store.Read(ctx, ledger.Names(scope, s.cells))
+	if err != nil {
+		return err
+	}
+	s.books = ledger.Count(ledger.Source{
+		Now: r.clock.Now(), Regions: scope, Cells: s.cells, Orders: s.orders, Clusters: s.clusters, Catalogue: s.catalogue, Ledgers: ledgers, Stood: r.store.Stood,
 	})
 	p.snapshot = s
 	return nil
 }
 
-// waiting Clusters of the region.
-func (s *snapshot) waiting() []*v1alpha1.Cluster {
+func (r *reconciler) readRegion(ctx context.Context, region string, s *snapshot) error {
+	var (
+		cells    v1alpha1.CellList
+		orders   v1alpha1.ControlPlaneList
+		clusters v1alpha1.ClusterList
+	)
+	for _, list := range []client.ObjectList{&cells, &orders, &clusters} {
+		if err := r.client.List(ctx, list, client.MatchingFields{index.Region: region}, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("list %T of region %s: %w", list, region, err)
+		}
+	}
+	s.cells, s.orders, s.clusters = append(s.cells, cells.Items...), append(s.orders, orders.Items...), append(s.clusters, clusters.Items...)
+	return nil
+}
+
+// readCatalogue of what the fleet offers.
+func (r *reconciler) readCatalogue(ctx context.Context) (resolve.Catalogue, error) {
+	var (
+		regions   v1alpha1.RegionList
+		templates v1alpha1.ClusterTemplateList
+		releases  v1alpha1.ReleaseList
+	)
+	for _, list := range []client.ObjectList{&regions, &templates, &releases} {
+		if err := r.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return resolve.Catalogue{}, fmt.Errorf("list %T: %w", list, err)
+		}
+	}
+	box, err := gearbox.InForce(ctx, r.client, r.live)
+	if err != nil {
+		return resolve.Catalogue{}, err
+	}
+	return resolve.Catalogue{Regions: regions.Items, Templates: templates.Items, Releases: releases.Items, Gearbox: box.Spec()}, nil
+}
+
+// waiting Clusters of the pass: those that ask for its region; or, if it is for any region, those that ask for
+// none.
+func (s *snapshot) waiting(name string) []*v1alpha1.Cluster {
 	var waiting []*v1alpha1.Cluster
 	for i := range s.clusters {
-		if isWaiting(&s.clusters[i]) {
-			waiting = append(waiting, &s.clusters[i])
+		if cluster := &s.clusters[i]; isWaiting(cluster) && cmp.Or(order.RegionOf(cluster), index.AnyRegion) == name {
+			waiting = append(waiting, cluster)
 		}
 	}
 	return waiting

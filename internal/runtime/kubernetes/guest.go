@@ -47,8 +47,22 @@ func (g *guest) want(w *wanted) error {
 	}
 	if g.wanted == nil || g.wanted.hash != w.hash {
 		g.wanted = w
+		g.observed = outdated(g.observed)
 	}
 	return nil
+}
+
+// outdated is an observation from before the manifest that is wanted now: nobody has looked yet which components
+// it changes.
+func outdated(o *runtime.Observation) *runtime.Observation {
+	if o == nil {
+		return nil
+	}
+	all := slices.Clone(o.Components)
+	for i := range all {
+		all[i].Outdated = true
+	}
+	return &runtime.Observation{Exists: o.Exists, Components: all}
 }
 
 func (g *guest) current() (w *wanted, deleting bool) {
@@ -241,6 +255,9 @@ func (g *guest) publish(s *scope, problem error) {
 		o.Components = append(o.Components, c)
 	}
 	g.mu.Lock()
+	if g.wanted != s.wanted {
+		o = *outdated(&o)
+	}
 	changed := g.observed == nil || g.observed.Exists != o.Exists || !slices.Equal(g.observed.Components, o.Components)
 	g.observed = &o
 	g.mu.Unlock()
@@ -256,6 +273,7 @@ func component(v *roll.Component, step roll.Step, m *memory, message string) run
 	}
 	if v.Pod != nil {
 		c.Ready = v.Pod.Ready && !v.Pod.Deleting
+		c.Outdated = !v.Pod.Deleting && (v.Pod.Spec != v.Spec || !v.Pod.Sized || v.Pod.Resize != roll.NoResize)
 	}
 	if c.Message == "" && !c.Ready || step.Why != "" && message == "" {
 		c.Message = step.Why

@@ -87,7 +87,7 @@ func (c *component) observation() runtime.Component {
 		Name: c.name, State: c.state, Since: c.since, Restarts: c.record.Restarts, LastExit: c.record.LastExit,
 	}
 	if p := c.process; p != nil {
-		o.PID = p.handle.pid
+		o.PID, o.Outdated = p.handle.pid, p.spec != c.hash
 		if p.lost {
 			o.Message = lostMessage(c.dir.data())
 		}

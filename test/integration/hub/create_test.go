@@ -61,11 +61,14 @@ func TestCreateWritesTheOrder(t *testing.T) {
 	})
 	f.awaitCondition(cluster, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	wantStatus := v1alpha1.ClusterStatus{
-		ID: id, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
+		ID: id, Region: f.name, Cell: cell.Name, Version: kubernetesVersion, Availability: v1alpha1.Zonal,
 		Endpoint: &want.Endpoint, CABundle: "bundle", ObservedGeneration: cluster.Generation,
 	}
-	if diff := cmp.Diff(wantStatus, cluster.Status, cmpopts.IgnoreFields(v1alpha1.ClusterStatus{}, "Conditions")); diff != "" {
+	if diff := cmp.Diff(wantStatus, cluster.Status, cmpopts.IgnoreFields(v1alpha1.ClusterStatus{}, "Conditions", "Placement")); diff != "" {
 		t.Errorf("status of the Cluster (-want +got):\n%s", diff)
+	}
+	if placed := cluster.Status.Placement; placed == nil || placed.Cell != cell.Name || placed.Region != f.name || len(placed.Zones) != 3 || placed.DecidedAt.IsZero() {
+		t.Errorf("the evidence of its placement is %+v", placed)
 	}
 }
 
@@ -159,9 +162,10 @@ func TestNoRoomUntilThereIs(t *testing.T) {
 	if order := f.order(second); order.Namespace != v1alpha1.CellNamespace(cordoned.Name) {
 		t.Errorf("the order lies in %s, want the cell that was uncordoned", order.Namespace)
 	}
-	f.eventually("wait until the rejections are gone", func(ctx context.Context) error {
-		if err := f.api.Get(ctx, client.ObjectKeyFromObject(second), second); err != nil || len(second.Status.RejectedCells) > 0 {
-			return fmt.Errorf("%v, %w", second.Status.RejectedCells, err)
+	f.eventually("wait for the rejections of the last decision", func(ctx context.Context) error {
+		err := f.api.Get(ctx, client.ObjectKeyFromObject(second), second)
+		if rejected := second.Status.RejectedCells; err != nil || len(rejected) != 1 || rejected[0].Cell != full.Name {
+			return fmt.Errorf("%v, %w", rejected, err)
 		}
 		return nil
 	})

@@ -1,0 +1,87 @@
+package ledger
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/placement"
+)
+
+// Pending is what is booked for a Cluster that still waits for its bind: an earlier pass booked it, and the
+// bind failed or the cache does not show it.
+func (b *Books) Pending(cluster types.UID) (order.Booking, bool) {
+	for name := range b.Cells {
+		for _, booking := range b.page(v1alpha1.CellLedger(name)).byID {
+			if booking.Cluster == cluster && booking.Room != nil {
+				return order.Booking{
+					ID: booking.ID, Cell: name, Zones: booking.Room.Zones, PlainPort: booking.PlainPort,
+					VPC: booking.Room.VPC, Ranges: booking.Ranges,
+				}, true
+			}
+		}
+	}
+	return order.Booking{}, false
+}
+
+// Book what a decision gives to a Cluster. It is promised once the Store has written it.
+func (b *Books) Book(tenant string, cluster types.UID, booked order.Booking, demand []placement.Demand) {
+	booking := bookingOf(booked, tenant, cluster, demand)
+	cell := b.Cells[booked.Cell]
+	if cell == nil {
+		return
+	}
+	b.page(v1alpha1.CellLedger(booked.Cell)).set(booking, b.now)
+	b.take(booked.Cell, booking)
+	r := b.region(cell.Region.Region)
+	r.ports[booked.PlainPort] = true
+	b.page(v1alpha1.RegionLedger(r.spec.Name)).set(portOf(booking), b.now)
+	b.pageOfVPC(r, booking).set(rangesOf(booking), b.now)
+	if vpc := r.vpcs[booked.VPC]; vpc != nil {
+		takeRanges(vpc, booking)
+	}
+}
+
+// GrowthProblem says why a guest that was counted cannot take to instead in its zones; empty: it can.
+func (b *Books) GrowthProblem(booked order.Booking, to []placement.Demand) string {
+	cell, ok := b.Cells[booked.Cell]
+	if !ok {
+		return "cell " + booked.Cell + " does not exist"
+	}
+	booking := b.page(v1alpha1.CellLedger(booked.Cell)).find(booked.ID)
+	if booking == nil {
+		return "guest " + booked.ID + " has no room booked in cell " + booked.Cell + " yet"
+	}
+	ordered, known := b.ordered[copyID(booked.Cell, booked.ID)]
+	if !known {
+		return placement.GrowthProblem(cell, guestOf(*booking), to)
+	}
+	// What was promised to it and not given may have been lost with the cell's capacity since.
+	promised, now := guestOf(*booking), guestOf(*booking)
+	now.Demand = demands(ordered)
+	cell.Release(promised)
+	cell.Take(now)
+	problem := placement.GrowthProblem(cell, now, to)
+	cell.Release(now)
+	cell.Take(promised)
+	return problem
+}
+
+// Grow books what GrowthProblem finds no problem with. What a guest gives back stays booked until its order
+// shows it: it might not be written.
+func (b *Books) Grow(booked order.Booking, to []placement.Demand) (problem string) {
+	if problem := b.GrowthProblem(booked, to); problem != "" {
+		return problem
+	}
+	page := b.page(v1alpha1.CellLedger(booked.Cell))
+	booking := *page.find(booked.ID)
+	larger := placement.Larger(demands(booking.Room.Demand), to)
+	cell := b.Cells[booked.Cell]
+	cell.Release(guestOf(booking))
+	room := *booking.Room
+	room.Demand = zoneDemands(larger)
+	booking.Room = &room
+	cell.Take(guestOf(booking))
+	page.set(booking, b.now)
+	return ""
+}
