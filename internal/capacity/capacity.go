@@ -3,7 +3,6 @@ package capacity
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -191,7 +190,7 @@ func cellCapacity(cell *placement.Cell, part Fleet, mix []Guest, seed uint64) Ce
 		result.Fullest = &fullest
 	}
 	result.Room = roomIn(cloneCells([]*placement.Cell{cell}), newMixer(seed, 0, cell.Region.Region, mix))
-	for _, zone := range slices.Sorted(maps.Keys(cell.Zones)) {
+	for _, zone := range zoneNames(cell) {
 		result.Losses = append(result.Losses, lossOfZone(cell, guests, zone))
 	}
 	return result

@@ -103,24 +103,28 @@ func PercentText(x float64) string {
 func fillOf(cells []*placement.Cell, waiting demand) float64 {
 	worst := 0.0
 	for _, thing := range things {
-		used, limit, after, afterLimit := thing.of(waiting.vector), 0.0, int64(0), 0.0
+		wanted := thing.in(waiting.vector)
+		used, after, limit, afterLimit := wanted, wanted, 0.0, 0.0
+		if thing.name == cpu {
+			after += waiting.takeover
+		}
 		for _, cell := range cells {
-			for name, zone := range cell.Zones {
-				capacity := thing.of(zone.Capacity)
+			for _, zone := range zonesOf(cell) {
+				more, capacity := thing.of(zone)
 				if !counted(capacity) {
 					continue
 				}
-				_, takeover := worstLoss(cell, name)
-				used, after = used+thing.of(zone.Used), after+takeover
+				used, after = used+more, after+more
+				if thing.name == cpu {
+					_, takeover := zone.worstLoss()
+					after += takeover
+				}
 				limit += float64(capacity) * float64(100-cell.ReservePercent) / 100
 				afterLimit += float64(capacity) * (100 - reserveAfterLossPercent) / 100
 			}
 		}
 		if limit > 0 {
-			worst = max(worst, 100*float64(used)/limit)
-		}
-		if thing.name == "CPU" && afterLimit > 0 {
-			worst = max(worst, 100*float64(used+after+waiting.takeover)/afterLimit)
+			worst = max(worst, 100*float64(used)/limit, 100*float64(after)/afterLimit)
 		}
 	}
 	return worst

@@ -37,8 +37,8 @@ func LoseZone(fleet Fleet, cell, zone string) (ZoneLoss, error) {
 	if err != nil {
 		return ZoneLoss{}, err
 	}
-	if state.Zones[zone] == nil {
-		return ZoneLoss{}, fmt.Errorf("%s", suggest.NotFound("zone", zone+" of cell "+cell, slices.Sorted(maps.Keys(state.Zones))))
+	if names := zoneNames(state); !slices.Contains(names, zone) {
+		return ZoneLoss{}, fmt.Errorf("%s", suggest.NotFound("zone of cell "+cell, zone, names))
 	}
 	return lossOfZone(state, fleet.in(cell), zone), nil
 }

@@ -1,7 +1,6 @@
 package capacity
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -46,18 +45,17 @@ func lossOfZone(cell *placement.Cell, guests []Guest, lost string) ZoneLoss {
 			loss.DownGuests = append(loss.DownGuests, guest.ID)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(cell.Zones)) {
-		if name == lost {
+	for _, zone := range zonesOf(cell) {
+		if zone.name == lost {
 			continue
 		}
-		zone := cell.Zones[name]
 		for _, thing := range things {
-			used := thing.of(zone.Used)
-			if thing.name == "CPU" {
-				used += zone.Takeover[lost]
+			used, capacity := thing.of(zone)
+			if thing.name == cpu {
+				used += zone.takeover[lost]
 			}
-			if capacity := thing.of(zone.Capacity); counted(capacity) && (loss.WorstZone == "" || percent(used, capacity) > loss.WorstPercent) {
-				loss.WorstZone, loss.WorstThing, loss.WorstPercent = name, thing.name, percent(used, capacity)
+			if counted(capacity) && (loss.WorstZone == "" || percent(used, capacity) > loss.WorstPercent) {
+				loss.WorstZone, loss.WorstThing, loss.WorstPercent = zone.name, thing.name, percent(used, capacity)
 			}
 		}
 	}

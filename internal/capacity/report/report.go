@@ -165,7 +165,9 @@ func forecastOf(region capacity.RegionCapacity, at time.Time) forecastPart {
 }
 
 // mixOnly is a region of which nothing but the mix is known.
-func mixOnly(mix []capacity.MixShare) capacity.RegionCapacity { return capacity.RegionCapacity{Mix: mix} }
+func mixOnly(mix []capacity.MixShare) capacity.RegionCapacity {
+	return capacity.RegionCapacity{Mix: mix}
+}
 
 func mostCost(total []capacity.Amounts) float64 {
 	most := 0.0
