@@ -99,7 +99,7 @@ type zoneBar struct {
 	UsedWidth, AfterLossWidth string
 	// Limits of both.
 	Limit, AfterLossLimit string
-	// State: ok, near (of what may be used less than a tenth is left) or over.
+	// State: ok, "near full" (of what may be used less than a tenth is left), full or over.
 	State string
 }
 
@@ -126,8 +126,10 @@ func state(fill float64) string {
 	switch {
 	case fill > 100:
 		return "over"
+	case fill >= 99.5: // as PercentText rounds
+		return "full"
 	case fill > 90:
-		return "near"
+		return "near full"
 	}
 	return "ok"
 }
