@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -89,12 +91,14 @@ func (s *session) planCapacity(ctx context.Context, order capacityOrder) error {
 
 func (s *session) showCapacity(found capacity.Capacity) error {
 	d := &description{out: s.out}
-	var regions, cells, losses [][]string
+	var regions, growths, cells, losses [][]string
 	for _, region := range found.Regions {
-		regions = append(regions, []string{
+		growth := cmp.Or(region.Growth, "not known")
+		regions = append(regions, append([]string{
 			region.Region, strconv.Itoa(len(region.Cells)), strconv.Itoa(region.Guests), capacity.PercentText(region.FillPercent),
-			roomText(region.Room), growthText(region), region.Next,
-		})
+			roomText(region.Room), growth,
+		}, datesOf(region)...))
+		growths = append(growths, []string{region.Region, growth, region.GrowthBasis})
 		for _, cell := range region.Cells {
 			cells = append(cells, cellRow(region.Region, cell))
 			for _, loss := range cell.Losses {
@@ -102,7 +106,8 @@ func (s *session) showCapacity(found capacity.Capacity) error {
 			}
 		}
 	}
-	d.regions(regions)
+	d.err = table{columns: []string{"REGION", "CELLS", "GUESTS", "FULL", "ROOM", "GROWTH", "NEXT CELL P95", "P50"}, rows: regions}.write(s.out, "")
+	d.section("Where the growth is from", []string{"REGION", "GROWTH", "BASIS"}, growths)
 	d.section("Cells (FULLEST: the zone and thing that has least left; BINDS: what is full when the room is filled with today's mix)",
 		[]string{"REGION", "CELL", "GUESTS", "ROOM", "FULLEST", "BINDS"}, cells)
 	d.section("When a zone dies (DOWN: guests that had no other zone; ON TWO: guests that run on their other two)",
@@ -114,18 +119,16 @@ func (s *session) showCapacity(found capacity.Capacity) error {
 	return d.err
 }
 
-// regions begins the output: its title has no empty line before it.
-func (d *description) regions(rows [][]string) {
-	if d.err == nil {
-		d.err = table{columns: []string{"REGION", "CELLS", "GUESTS", "FULL", "ROOM", "GROWTH", "NEXT CELL"}, rows: rows}.write(d.out, "")
+// datesOf the next cell of a region: P95 and P50, or why there are none.
+func datesOf(region capacity.RegionCapacity) []string {
+	if region.Forecast == nil {
+		text, _, _ := strings.Cut(region.Next, ": ")
+		return []string{text, ""}
 	}
-}
-
-func growthText(region capacity.RegionCapacity) string {
-	if region.Growth == "" {
-		return "not known"
+	text := func(next capacity.NextCell) string {
+		return cmp.Or(next.Date, fmt.Sprintf("not within %d days", region.Forecast.Days))
 	}
-	return region.Growth + " (" + region.GrowthBasis + ")"
+	return []string{text(region.Forecast.P95), text(region.Forecast.P50)}
 }
 
 func roomText(room capacity.Room) string {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,9 +66,9 @@ func (s *session) loseZone(fleet capacity.Fleet, place string) error {
 	row := lossRow(loss)
 	d.fields([][2]string{
 		{"Zone", cell + "/" + zone},
-		{"Down", row[0] + " guests that had no other zone, until it is back"},
-		{"On two zones", row[1] + " guests"},
-		{"Untouched", strconv.Itoa(loss.Untouched) + " guests"},
+		{"Down", row[0] + " (guests that had no other zone, until it is back)"},
+		{"On two zones", row[1]},
+		{"Untouched", strconv.Itoa(loss.Untouched)},
 		{"Fullest then", row[2]},
 		{"Limit", row[3]},
 	})
@@ -105,25 +106,24 @@ func (s *session) showResettlement(what string, result capacity.Resettlement) er
 		cells = append(cells, []string{taken.Cell, strconv.Itoa(taken.Guests), capacity.PercentText(taken.FillPercent)})
 	}
 	d.section("Where they would go (FULL: of what the reserve lets be used, then)", []string{"CELL", "GUESTS", "FULL"}, cells)
-	counts := map[string]int{}
-	var order []string
 	for i, one := range result.Refused {
-		if counts[one.Reason]++; counts[one.Reason] == 1 {
-			order = append(order, one.Reason)
+		at := slices.IndexFunc(reasons, func(row []string) bool { return row[0] == one.Reason })
+		if at < 0 {
+			reasons = append(reasons, []string{one.Reason, "0", one.Message})
+			at = len(reasons) - 1
 		}
+		count, _ := strconv.Atoi(reasons[at][1])
+		reasons[at][1] = strconv.Itoa(count + 1)
 		if i < mostRefused {
-			refused = append(refused, []string{one.ID, one.Tenant, kindText(one.Gear, one.Availability), one.Reason, one.Message})
+			refused = append(refused, []string{one.ID, one.Tenant, kindText(one.Gear, one.Availability), one.Reason})
 		}
 	}
-	for _, reason := range order {
-		reasons = append(reasons, []string{reason, strconv.Itoa(counts[reason])})
-	}
-	d.section("Why the others find none", []string{"REASON", "GUESTS"}, reasons)
+	d.section("Why the others find none", []string{"REASON", "GUESTS", "WHAT A CELL SAYS TO THE FIRST"}, reasons)
 	title := "Guests without a place"
 	if len(result.Refused) > mostRefused {
 		title += fmt.Sprintf(" (the largest %d; -o json lists all)", mostRefused)
 	}
-	d.section(title, []string{"GUEST", "TENANT", "GEAR", "REASON", "NEAREST CELL SAYS"}, refused)
+	d.section(title, []string{"GUEST", "TENANT", "GEAR", "REASON"}, refused)
 	return d.err
 }
 
