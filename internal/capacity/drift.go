@@ -17,7 +17,7 @@ type Drift struct {
 	DownPerMonth float64 `json:"downPerMonth"`
 }
 
-// DefaultDrift: three of a hundred guests go up a rung in a month and one comes down. It is our own choice, until
+// DefaultDrift is what is assumed: three of a hundred guests go up a rung in a month and one comes down. That is our own choice, until
 // a fleet has seen its own: clusters fill up over months, and few are emptied.
 func DefaultDrift() Drift { return Drift{UpPerMonth: 0.03, DownPerMonth: 0.01} }
 

@@ -22,7 +22,7 @@ type Target struct {
 	// Mix of guests; regions may have their own.
 	Mix []MixPart `json:"mix,omitempty"`
 	// Addresses of each guest in its VPC.
-	Addresses Addresses `json:"addresses,omitempty"`
+	Addresses Addresses `json:"addresses"`
 	// Node is what the cells' nodes are made of.
 	Node NodeShape `json:"node"`
 	// Cell is how large a cell may be.
@@ -103,23 +103,23 @@ type problems struct {
 	found  []string
 }
 
-func (p *problems) add(path, format string, arguments ...any) {
+func (p *problems) addf(path, format string, arguments ...any) {
 	p.found = append(p.found, path+": "+fmt.Sprintf(format, arguments...))
 }
 
-// atLeast refuses numbers below a bound.
-func (p *problems) atLeast(path string, value, least int64, instead string) {
-	if value < least {
-		p.add(path, "it is %d: %s", value, instead)
+// notNegative refuses numbers below 0.
+func (p *problems) notNegative(path string, value int64, instead string) {
+	if value < 0 {
+		p.addf(path, "it is %d: %s", value, instead)
 	}
 }
 
 // Problems of a target, each with its path and what to write instead. Gears are those of the ladder.
 func (t Target) Problems(ladder []Rung) []string {
 	p := &problems{ladder: ladder}
-	p.atLeast("days", int64(t.Days), 0, fmt.Sprintf("write 0 for a plan of today, or up to %d", MostDays))
+	p.notNegative("days", int64(t.Days), fmt.Sprintf("write 0 for a plan of today, or up to %d", MostDays))
 	if t.Days > MostDays {
-		p.add("days", "it is %d: write at most %d", t.Days, MostDays)
+		p.addf("days", "it is %d: write at most %d", t.Days, MostDays)
 	}
 	p.growth("growth", t.Growth, t.Days)
 	if t.Mix != nil {
@@ -129,14 +129,14 @@ func (t Target) Problems(ladder []Rung) []string {
 	p.cell(t.Cell)
 	p.addresses(t.Addresses)
 	if len(t.Regions) == 0 {
-		p.add("regions", "there is none: write at least one, for example [{name: cn-hangzhou, guests: 1000}]")
+		p.addf("regions", "there is none: write at least one, for example [{name: cn-hangzhou, guests: 1000}]")
 	}
 	var names []string
 	for i, region := range t.Regions {
 		path := fmt.Sprintf("regions[%d]", i)
 		p.region(path, region, t)
 		if slices.Contains(names, region.Name) {
-			p.add(path+".name", "%s is there already: write each region once", region.Name)
+			p.addf(path+".name", "%s is there already: write each region once", region.Name)
 		}
 		names = append(names, region.Name)
 	}
@@ -148,9 +148,9 @@ func (p *problems) growth(path, text string, days int) {
 		return
 	}
 	if _, err := ParseGrowth(text); err != nil {
-		p.add(path, "%v", err)
+		p.addf(path, "%v", err)
 	} else if days == 0 {
-		p.add("days", "it is 0, and %s is given: write how many days to look ahead, for example days: 365, or leave %s out", path, path)
+		p.addf("days", "it is 0, and %s is given: write how many days to look ahead, for example days: 365, or leave %s out", path, path)
 	}
 }
 
@@ -158,18 +158,18 @@ func (p *problems) mix(path string, mix []MixPart, node NodeShape) {
 	sum := 0
 	for i, part := range mix {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		p.atLeast(at+".weight", int64(part.Weight), 0, "a weight is a share of all: write 0 or more")
+		p.notNegative(at+".weight", int64(part.Weight), "a weight is a share of all: write 0 or more")
 		sum += max(part.Weight, 0)
 		if part.Availability != "" && part.Availability != v1alpha1.Single && part.Availability != v1alpha1.Zonal {
-			p.add(at+".availability", "it is %q: write %s or %s", part.Availability, v1alpha1.Single, v1alpha1.Zonal)
+			p.addf(at+".availability", "it is %q: write %s or %s", part.Availability, v1alpha1.Single, v1alpha1.Zonal)
 		}
 		p.gear(at+".gear", part.Gear, node)
 	}
 	switch {
 	case len(mix) == 0:
-		p.add(path, "it is empty: write at least one part, for example [{weight: 1, gear: nano}]")
+		p.addf(path, "it is empty: write at least one part, for example [{weight: 1, gear: nano}]")
 	case sum == 0:
-		p.add(path, "the weights sum to 0: give at least one part a weight of 1 or more")
+		p.addf(path, "the weights sum to 0: give at least one part a weight of 1 or more")
 	}
 }
 
@@ -181,44 +181,44 @@ func (p *problems) gear(path, name string, node NodeShape) {
 		for _, rung := range p.ladder {
 			names = append(names, rung.Name)
 		}
-		p.add(path, "%s", suggest.NotFound("gear", name, names))
+		p.addf(path, "%s", suggest.NotFound("gear", name, names))
 		return
 	}
 	server := p.ladder[i].Size.APIServer
 	if node.Cores.Sign() > 0 && server.CPU.Cmp(node.Cores) > 0 || node.Memory.Sign() > 0 && server.Memory.Cmp(node.Memory) > 0 {
-		p.add(path, "an API server of %s asks for %s cores and %s of memory, a node has %s and %s: write larger nodes or a smaller gear",
+		p.addf(path, "an API server of %s asks for %s cores and %s of memory, a node has %s and %s: write larger nodes or a smaller gear",
 			name, server.CPU.String(), server.Memory.String(), node.Cores.String(), node.Memory.String())
 	}
 }
 
 func (p *problems) node(node NodeShape) {
 	if node.Cores.Sign() <= 0 {
-		p.add("node.cores", "it is %s: write the cores that a node has for guests, for example 30", node.Cores.String())
+		p.addf("node.cores", "it is %s: write the cores that a node has for guests, for example 30", node.Cores.String())
 	}
 	if node.Memory.Sign() <= 0 {
-		p.add("node.memory", "it is %s: write the memory that a node has for guests, for example 120Gi", node.Memory.String())
+		p.addf("node.memory", "it is %s: write the memory that a node has for guests, for example 120Gi", node.Memory.String())
 	}
-	p.atLeast("node.pods", node.Pods, 0, "write the pods that a node has for guests, for example 110, or 0 where nothing limits them")
-	p.atLeast("node.interfaces", int64(node.Interfaces), 0, "write how many interfaces a node may attach to VPCs, or 0 where nothing limits them")
-	p.atLeast("node.addressesPerInterface", int64(node.AddressesPerInterface), 0, "write how many guests share an interface, for example 10")
+	p.notNegative("node.pods", node.Pods, "write the pods that a node has for guests, for example 110, or 0 where nothing limits them")
+	p.notNegative("node.interfaces", int64(node.Interfaces), "write how many interfaces a node may attach to VPCs, or 0 where nothing limits them")
+	p.notNegative("node.addressesPerInterface", int64(node.AddressesPerInterface), "write how many guests share an interface, for example 10")
 	if node.Interfaces > 0 && node.AddressesPerInterface == 0 {
-		p.add("node.addressesPerInterface", "it is missing, and node.interfaces is %d: write how many guests of one VPC share an interface, for example 10", node.Interfaces)
+		p.addf("node.addressesPerInterface", "it is missing, and node.interfaces is %d: write how many guests of one VPC share an interface, for example 10", node.Interfaces)
 	}
 	if node.PricePerMonth < 0 {
-		p.add("node.pricePerMonth", "it is %g: write what a node costs a month, or 0", node.PricePerMonth)
+		p.addf("node.pricePerMonth", "it is %g: write what a node costs a month, or 0", node.PricePerMonth)
 	}
 }
 
 func (p *problems) cell(cell CellShape) {
 	if cell.Zones < 1 || cell.Zones > 10 {
-		p.add("cell.zones", "it is %d: write how many zones a cell spans, 1 to 10, as a rule 3", cell.Zones)
+		p.addf("cell.zones", "it is %d: write how many zones a cell spans, 1 to 10, as a rule 3", cell.Zones)
 	}
 	if cell.MaxNodesPerZone < 1 || cell.MaxNodesPerZone > 5000 {
-		p.add("cell.maxNodesPerZone", "it is %d: write how many nodes a zone of a cell may have, 1 to 5000, for example 20", cell.MaxNodesPerZone)
+		p.addf("cell.maxNodesPerZone", "it is %d: write how many nodes a zone of a cell may have, 1 to 5000, for example 20", cell.MaxNodesPerZone)
 	}
-	p.atLeast("cell.maxGuests", int64(cell.MaxGuests), 0, "write how many guests a cell may hold, or 0 where its nodes limit them")
+	p.notNegative("cell.maxGuests", int64(cell.MaxGuests), "write how many guests a cell may hold, or 0 where its nodes limit them")
 	if cell.ReservePercent != nil && (*cell.ReservePercent < 0 || *cell.ReservePercent > 99) {
-		p.add("cell.reservePercent", "it is %d: a reserve of 100 %% leaves nothing to guests; write 0 to 99, for example 40", *cell.ReservePercent)
+		p.addf("cell.reservePercent", "it is %d: a reserve of 100 %% leaves nothing to guests; write 0 to 99, for example 40", *cell.ReservePercent)
 	}
 }
 
@@ -228,33 +228,33 @@ func (p *problems) addresses(a Addresses) {
 		value, most int32
 	}{{"nodes", a.Nodes, 10_000}, {"podsPerNode", a.PodsPerNode, 1000}, {"services", a.Services, 1_000_000}} {
 		if one.value < 0 || one.value > one.most {
-			p.add("addresses."+one.name, "it is %d: write 1 to %d, or 0 for the default", one.value, one.most)
+			p.addf("addresses."+one.name, "it is %d: write 1 to %d, or 0 for the default", one.value, one.most)
 		}
 	}
 }
 
 func (p *problems) region(path string, region TargetRegion, t Target) {
 	if strings.TrimSpace(region.Name) == "" {
-		p.add(path+".name", "it is empty: write the region's name, for example cn-hangzhou")
+		p.addf(path+".name", "it is empty: write the region's name, for example cn-hangzhou")
 	}
 	if region.Guests < 1 || region.Guests > mostGuests {
-		p.add(path+".guests", "it is %d: write how many guests the region has, 1 to %d", region.Guests, mostGuests)
+		p.addf(path+".guests", "it is %d: write how many guests the region has, 1 to %d", region.Guests, mostGuests)
 	}
-	p.atLeast(path+".tenants", int64(region.Tenants), 0, "write how many tenants the guests belong to, or 0 for one each")
-	p.atLeast(path+".vpcs", int64(region.VPCs), 0, "write how many VPCs the guests reach into")
+	p.notNegative(path+".tenants", int64(region.Tenants), "write how many tenants the guests belong to, or 0 for one each")
+	p.notNegative(path+".vpcs", int64(region.VPCs), "write how many VPCs the guests reach into")
 	p.growth(path+".growth", region.Growth, t.Days)
 	if region.Mix != nil || t.Mix == nil {
 		p.mix(path+".mix", region.Mix, t.Node)
 	}
 	for _, part := range t.mixOf(region) {
 		if part.Weight > 0 && part.Availability != v1alpha1.Single && t.Cell.Zones > 0 && t.Cell.Zones < zonesOfZonal {
-			p.add("cell.zones", "it is %d, and %s has Zonal guests: write at least %d, or availability: %s", t.Cell.Zones, region.Name, zonesOfZonal, v1alpha1.Single)
+			p.addf("cell.zones", "it is %d, and %s has Zonal guests: write at least %d, or availability: %s", t.Cell.Zones, region.Name, zonesOfZonal, v1alpha1.Single)
 			break
 		}
 	}
 	if text := t.growthOf(region); text != "" && t.Days > 0 {
 		if growth, err := ParseGrowth(text); err == nil && growth.Guests(float64(region.Guests), float64(t.Days)) > mostGuests {
-			p.add(path, "%d guests are more than %d after %d days of %s: write fewer guests, days or growth", region.Guests, mostGuests, t.Days, text)
+			p.addf(path, "%d guests are more than %d after %d days of %s: write fewer guests, days or growth", region.Guests, mostGuests, t.Days, text)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,8 +56,8 @@ func chartOf(region capacity.RegionCapacity, at time.Time) chart {
 		p50 = append(p50, fmt.Sprintf("%.1f,%.1f", x(point.Day), y(point.FillP50)))
 		p95 = append(p95, fmt.Sprintf("%.1f,%.1f", x(point.Day), y(point.FillP95)))
 	}
-	for i := len(p50) - 1; i >= 0; i-- {
-		back = append(back, p50[i])
+	for _, point := range slices.Backward(p50) {
+		back = append(back, point)
 	}
 	c := chart{
 		P50: strings.Join(p50, " "), P95: strings.Join(p95, " "), Band: strings.Join(append(p95, back...), " "),

@@ -16,11 +16,11 @@ import (
 	"github.com/myriad-fleet/myriad/internal/capacity"
 )
 
-//go:embed *.gohtml style.css
+//go:embed *.gohtml
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"style": style, "percent": capacity.PercentText, "number": number, "count": count, "bars": barsOf, "moment": moment,
+	"percent": capacity.PercentText, "number": number, "count": count, "bars": barsOf, "moment": moment,
 	"anchor": anchor, "fullestLoss": fullestLoss, "money": money, "width": width, "pct": pct, "part": part, "third": third,
 	"forecastOf": forecastOf, "mixOnly": mixOnly, "mostCost": mostCost,
 }).ParseFS(files, "*.gohtml"))
@@ -44,12 +44,6 @@ func write(out io.Writer, name string, value any) error {
 		return fmt.Errorf("write HTML report: %w", err)
 	}
 	return nil
-}
-
-// style is the style sheet of all reports, which is ours and needs no escaping.
-func style() (template.CSS, error) {
-	css, err := files.ReadFile("style.css")
-	return template.CSS(css), err
 }
 
 // number with its thousands parted by a narrow space.
