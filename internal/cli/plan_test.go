@@ -184,3 +184,29 @@ cell: {zones: 2, maxNodesPerZone: 3}, regions: [{name: r, guests: 10}]}`,
 		}
 	}
 }
+
+// TestCapacityDocument: the outputs that docs/capacity.md shows are those of the tests.
+func TestCapacityDocument(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "capacity.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"plan-capacity", "plan-capacity-grown", "plan-lose-zone", "plan-lose-cell", "plan-double-tenant", "plan-upgrade-surge", "plan-fleet",
+	} {
+		golden, err := os.ReadFile(filepath.Join("testdata", name+".golden"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var shown []string
+		for line := range strings.Lines(strings.TrimSpace(string(golden))) {
+			if line = strings.TrimSuffix(line, "\n"); line != "" {
+				line = "    " + line
+			}
+			shown = append(shown, line)
+		}
+		if !strings.Contains(string(document), strings.Join(shown, "\n")) {
+			t.Errorf("docs/capacity.md does not show what testdata/%s.golden holds: copy it, indented by four spaces", name)
+		}
+	}
+}
