@@ -13,24 +13,34 @@ type Level struct {
 	Zone string `json:"zone"`
 	// Thing: CPU (in thousandths of a core), memory (in bytes), pods, addresses or volumes.
 	Thing string `json:"thing"`
-	// Used by guests, and Capacity in all.
+	// Used by guests, Capacity in all, and Limit of what may be used before any loss.
 	Used     int64 `json:"used"`
 	Capacity int64 `json:"capacity"`
-	// Percent of the capacity in use, and what the reserve allows.
-	Percent      float64 `json:"percent"`
-	LimitPercent float64 `json:"limitPercent"`
-	// Lost is the other zone whose loss asks most of this one; empty: none asks for anything.
+	Limit    int64 `json:"limit"`
+	// Lost is the other zone whose loss asks most of this one; empty where a loss moves nothing.
 	Lost string `json:"lost,omitempty"`
-	// AfterLossPercent of the capacity in use when that zone is lost, and what may then be.
+	// AfterLoss of that zone so much would be used, and AfterLossLimit is what may be then.
+	AfterLoss      int64 `json:"afterLoss"`
+	AfterLossLimit int64 `json:"afterLossLimit"`
+	// The same in percent of the capacity.
+	Percent               float64 `json:"percent"`
+	LimitPercent          float64 `json:"limitPercent"`
 	AfterLossPercent      float64 `json:"afterLossPercent"`
 	AfterLossLimitPercent float64 `json:"afterLossLimitPercent"`
+}
+
+// inPercent fills in the percentages.
+func (l Level) inPercent() Level {
+	l.Percent, l.LimitPercent = percent(l.Used, l.Capacity), percent(l.Limit, l.Capacity)
+	l.AfterLossPercent, l.AfterLossLimitPercent = percent(l.AfterLoss, l.Capacity), percent(l.AfterLossLimit, l.Capacity)
+	return l
 }
 
 // Fill is the share of what may be used that is used, in percent: the larger of before and after a loss. 100 is full.
 func (l Level) Fill() float64 { return max(l.before(), l.after()) }
 
-func (l Level) before() float64 { return fill(l.Percent, l.LimitPercent) }
-func (l Level) after() float64  { return fill(l.AfterLossPercent, l.AfterLossLimitPercent) }
+func (l Level) before() float64 { return fill(l.Used, l.Limit) }
+func (l Level) after() float64  { return fill(l.AfterLoss, l.AfterLossLimit) }
 
 // When says whether the limit before or after a loss is the nearer one, for example "after the loss of zone b".
 func (l Level) When() string {
@@ -77,14 +87,11 @@ func percent(used, capacity int64) float64 {
 // overfull stands for a share of nothing: JSON has no infinity.
 const overfull = 1e6
 
-func fill(used, limit float64) float64 {
-	if limit <= 0 {
-		if used > 0 {
-			return overfull
-		}
-		return 100
+func fill(used, limit int64) float64 {
+	if limit <= 0 && used <= 0 {
+		return 100 // nothing more is allowed
 	}
-	return min(100*used/limit, overfull)
+	return min(percent(used, limit), overfull)
 }
 
 // PercentText rounds to a whole number and says less than one as such: 0 %, < 1 %, 58 %.
@@ -101,31 +108,23 @@ func PercentText(x float64) string {
 // fillOf a region: for each thing the sum over all zones of what is used, as a share of the sum of what may be,
 // before and after each zone's worst loss; the largest is it. Waiting is what guests ask for that have no place.
 func fillOf(cells []*placement.Cell, waiting demand) float64 {
+	sums := map[string]Level{}
+	for _, cell := range cells {
+		for _, level := range levelsOf(cell) {
+			sum := sums[level.Thing]
+			sum.Used, sum.Limit = sum.Used+level.Used, sum.Limit+level.Limit
+			sum.AfterLoss, sum.AfterLossLimit = sum.AfterLoss+level.AfterLoss, sum.AfterLossLimit+level.AfterLossLimit
+			sums[level.Thing] = sum
+		}
+	}
 	worst := 0.0
-	for _, thing := range things {
-		wanted := thing.in(waiting.vector)
-		used, after, limit, afterLimit := wanted, wanted, 0.0, 0.0
-		if thing.name == cpu {
-			after += waiting.takeover
+	for thing, sum := range sums {
+		wanted := waiting.of(thing)
+		sum.Used, sum.AfterLoss = sum.Used+wanted, sum.AfterLoss+wanted
+		if thing == cpu {
+			sum.AfterLoss += waiting.takeover
 		}
-		for _, cell := range cells {
-			for _, zone := range zonesOf(cell) {
-				more, capacity := thing.of(zone)
-				if !counted(capacity) {
-					continue
-				}
-				used, after = used+more, after+more
-				if thing.name == cpu {
-					_, takeover := zone.worstLoss()
-					after += takeover
-				}
-				limit += float64(capacity) * float64(100-cell.ReservePercent) / 100
-				afterLimit += float64(capacity) * (100 - reserveAfterLossPercent) / 100
-			}
-		}
-		if limit > 0 {
-			worst = max(worst, 100*float64(used)/limit, 100*float64(after)/afterLimit)
-		}
+		worst = max(worst, percent(sum.Used, sum.Limit), percent(sum.AfterLoss, sum.AfterLossLimit))
 	}
 	return worst
 }
@@ -134,6 +133,23 @@ func fillOf(cells []*placement.Cell, waiting demand) float64 {
 type demand struct {
 	vector   placement.Vector
 	takeover int64
+}
+
+// of a thing, the amount. What guests that wait would share of interfaces nobody knows.
+func (d *demand) of(thing string) int64 {
+	switch thing {
+	case cpu:
+		return d.vector.MilliCPU
+	case "memory":
+		return d.vector.Memory
+	case "pods":
+		return d.vector.Pods
+	case "addresses":
+		return d.vector.Addresses
+	case "volumes":
+		return d.vector.Volumes
+	}
+	return 0
 }
 
 // add what a guest asks for.

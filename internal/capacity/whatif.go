@@ -180,7 +180,7 @@ func surging(cell *placement.Cell, guests []Guest) (Level, bool) {
 	return slices.MaxFunc(levels, func(a, b Level) int { return cmp.Compare(a.after(), b.after()) }), true
 }
 
-func overAfterLoss(level Level) bool { return level.AfterLossPercent > level.AfterLossLimitPercent }
+func overAfterLoss(level Level) bool { return level.AfterLoss > level.AfterLossLimit }
 
 // mustHave a cell of that name.
 func (f Fleet) mustHave(name string) (*placement.Cell, error) {

@@ -24,7 +24,7 @@ type ZoneLoss struct {
 	WorstPercent float64 `json:"worstPercent"`
 	// LimitPercent that a zone may be used to after a loss.
 	LimitPercent float64 `json:"limitPercent"`
-	// Over the limit.
+	// Over the limit of anything.
 	Over bool `json:"over"`
 	// DownGuests by id.
 	DownGuests []string `json:"downGuests,omitempty"`
@@ -45,20 +45,18 @@ func lossOfZone(cell *placement.Cell, guests []Guest, lost string) ZoneLoss {
 			loss.DownGuests = append(loss.DownGuests, guest.ID)
 		}
 	}
-	for _, zone := range zonesOf(cell) {
-		if zone.name == lost {
+	for _, level := range levelsOf(cell) {
+		if level.Zone == lost {
 			continue
 		}
-		for _, thing := range things {
-			used, capacity := thing.of(zone)
-			if thing.name == cpu {
-				used += zone.takeover[lost]
-			}
-			if counted(capacity) && (loss.WorstZone == "" || percent(used, capacity) > loss.WorstPercent) {
-				loss.WorstZone, loss.WorstThing, loss.WorstPercent = zone.name, thing.name, percent(used, capacity)
-			}
+		used := level.Used
+		if level.Thing == cpu {
+			used += takeover(cell, level.Zone, lost)
 		}
+		if full := percent(used, level.Capacity); loss.WorstZone == "" || full > loss.WorstPercent {
+			loss.WorstZone, loss.WorstThing, loss.WorstPercent = level.Zone, level.Thing, full
+		}
+		loss.Over = loss.Over || used > level.AfterLossLimit
 	}
-	loss.Over = loss.WorstPercent > loss.LimitPercent
 	return loss
 }
