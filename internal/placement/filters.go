@@ -9,107 +9,112 @@ import (
 // Reasons for which a cell is rejected.
 const (
 	ReasonOtherRegion        = "OtherRegion"        // the cell lies in another region
+	ReasonResidencyNotMet    = "ResidencyNotMet"    // the cell's region does not meet the guest's residency
+	ReasonNoPlainPort        = "NoPlainPort"        // every plain port of the region's gateways is given away
 	ReasonKindNotAccepted    = "KindNotAccepted"    // spec.kinds of the cell leaves the template's kind out
 	ReasonNotReady           = "NotReady"           // the cell's agent does not renew its Lease
 	ReasonRuntimeNotReady    = "RuntimeNotReady"    // the cell's runtime can run no control planes
 	ReasonCordoned           = "Cordoned"           // an operator keeps new guests away
 	ReasonVersionUnavailable = "VersionUnavailable" // the cell cannot run the version
-	ReasonTooFewZones        = "TooFewZones"        // the guest needs more zones than the cell can offer now
+	ReasonQuotaExceeded      = "QuotaExceeded"      // the tenant has in the region what it may have
 	ReasonFull               = "Full"               // spec.maxGuests is reached
+	ReasonTenantFull         = "TenantFull"         // spec.maxGuestsPerTenant is reached
+	ReasonTooFewZones        = "TooFewZones"        // the guest needs more zones than the cell can offer now
+	ReasonTooFarApart        = "TooFarApart"        // no zones, as many as the guest needs, are near each other
+	ReasonInterfaces         = "Interfaces"         // no zones have interfaces left for the guest's VPC
 	ReasonReserve            = "Reserve"            // no zones could take the guest and keep the reserve, before and after the loss of another zone
-	ReasonNoPlainPort        = "NoPlainPort"        // every plain port of the region's gateways is given away
 )
 
-// filter tells whether and why a cell cannot take a guest.
-type filter func(Request, *Cell) (reason, message string, rejected bool)
-
-// filters in the order in which a person would want to hear of them: the first that applies is
-// the one that is reported.
-var filters = []filter{
-	otherRegion,
-	kindNotAccepted,
-	notReady,
-	runtimeNotReady,
-	cordoned,
-	versionUnavailable,
-	tooFewZones,
-	full,
-	regionProblem,
-	reserveBroken,
+// filter is a Filter made of a function.
+type filter struct {
+	name   string
+	reject func(*Candidate) (reason, message string)
 }
 
-func rejection(request Request, cell *Cell) (reason, message string, rejected bool) {
-	for _, filter := range filters {
-		if reason, message, rejected := filter(request, cell); rejected {
-			return reason, message, true
-		}
+func (f filter) Name() string { return f.name }
+
+func (f filter) Reject(candidate *Candidate) (reason, message string) { return f.reject(candidate) }
+
+func otherRegion(c *Candidate) (reason, message string) {
+	lies := ""
+	if c.Cell.Region != nil {
+		lies = c.Cell.Region.Region
 	}
-	return "", "", false
+	if c.Request.Region == "" || c.Request.Region == lies {
+		return "", ""
+	}
+	return ReasonOtherRegion, "lies in region " + lies + ", the guest asks for " + c.Request.Region
 }
 
-func otherRegion(request Request, cell *Cell) (string, string, bool) {
-	return ReasonOtherRegion, fmt.Sprintf("lies in region %s", cell.Region.Region), request.Region != "" && cell.Region.Region != request.Region
+func residencyNotMet(c *Candidate) (reason, message string) {
+	if c.region.violation == "" {
+		return "", ""
+	}
+	return ReasonResidencyNotMet, c.region.violation
 }
 
-func kindNotAccepted(request Request, cell *Cell) (string, string, bool) {
-	return ReasonKindNotAccepted, fmt.Sprintf("accepts %s only, not %s", strings.Join(cell.Kinds, ", "), request.Kind),
-		len(cell.Kinds) > 0 && !slices.Contains(cell.Kinds, request.Kind)
+func regionProblem(c *Candidate) (reason, message string) {
+	return c.region.problem.Reason, c.region.problem.Message
 }
 
-func notReady(_ Request, cell *Cell) (string, string, bool) {
-	return ReasonNotReady, "its agent does not report; see the Ready condition of the Cell", !cell.Ready
+func kindNotAccepted(c *Candidate) (reason, message string) {
+	if len(c.Cell.Kinds) == 0 || slices.Contains(c.Cell.Kinds, c.Request.Kind) {
+		return "", ""
+	}
+	return ReasonKindNotAccepted, "accepts " + strings.Join(c.Cell.Kinds, ", ") + " only (spec.kinds), not " + c.Request.Kind
 }
 
-func runtimeNotReady(_ Request, cell *Cell) (string, string, bool) {
-	return ReasonRuntimeNotReady, cell.RuntimeProblem, cell.RuntimeProblem != ""
+func notReady(c *Candidate) (reason, message string) {
+	if c.Cell.Ready {
+		return "", ""
+	}
+	return ReasonNotReady, "its agent does not report; see the Ready condition of the Cell"
 }
 
-func cordoned(_ Request, cell *Cell) (string, string, bool) {
-	return ReasonCordoned, "an operator cordoned it (spec.cordoned)", cell.Cordoned
+func runtimeNotReady(c *Candidate) (reason, message string) {
+	if c.Cell.RuntimeProblem == "" {
+		return "", ""
+	}
+	return ReasonRuntimeNotReady, c.Cell.RuntimeProblem
+}
+
+func cordoned(c *Candidate) (reason, message string) {
+	if !c.Cell.Cordoned {
+		return "", ""
+	}
+	return ReasonCordoned, "an operator cordoned it (spec.cordoned)"
 }
 
 // versionUnavailable also rejects a cell that reports no version at all: its agent has not looked
 // yet, and will in a moment.
-func versionUnavailable(request Request, cell *Cell) (string, string, bool) {
-	message := fmt.Sprintf("cannot run %s; it has %s", request.Version, strings.Join(cell.Versions, ", "))
-	if len(cell.Versions) == 0 {
-		message = "its agent has not reported any version of Kubernetes yet"
+func versionUnavailable(c *Candidate) (reason, message string) {
+	if slices.Contains(c.Cell.Versions, c.Request.Version) {
+		return "", ""
 	}
-	return ReasonVersionUnavailable, message, !slices.Contains(cell.Versions, request.Version)
+	if len(c.Cell.Versions) == 0 {
+		return ReasonVersionUnavailable, "its agent has not reported any version of Kubernetes yet"
+	}
+	return ReasonVersionUnavailable, "cannot run " + c.Request.Version + "; it has " + strings.Join(c.Cell.Versions, ", ")
 }
 
-func tooFewZones(request Request, cell *Cell) (string, string, bool) {
-	usable, held := 0, []string{}
-	for name, zone := range cell.Zones {
-		if zone.Held {
-			held = append(held, name)
-			continue
-		}
-		usable++
+func quotaExceeded(c *Candidate) (reason, message string) {
+	if c.region.quota == "" {
+		return "", ""
 	}
-	message := fmt.Sprintf("needs %d zones, the cell has %d with reported capacity", len(request.Demand), usable)
-	if len(held) > 0 {
-		slices.Sort(held)
-		message += fmt.Sprintf("; a drill holds %s", strings.Join(held, ", "))
-	}
-	return ReasonTooFewZones, message, usable < len(request.Demand)
+	return ReasonQuotaExceeded, c.region.quota
 }
 
-func full(_ Request, cell *Cell) (string, string, bool) {
-	return ReasonFull, fmt.Sprintf("holds %d guests, spec.maxGuests is %d", cell.Guests, cell.MaxGuests),
-		cell.MaxGuests > 0 && cell.Guests >= cell.MaxGuests
-}
-
-func regionProblem(request Request, cell *Cell) (string, string, bool) {
-	problem, found := request.RegionProblems[cell.Region.Region]
-	return problem.Reason, problem.Message, found
-}
-
-func reserveBroken(request Request, cell *Cell) (string, string, bool) {
-	_, _, ok := chooseZones(request.Demand, cell)
-	if ok {
-		return "", "", false
+func full(c *Candidate) (reason, message string) {
+	if c.Cell.MaxGuests <= 0 || c.Cell.Guests < c.Cell.MaxGuests {
+		return "", ""
 	}
-	return ReasonReserve, fmt.Sprintf("no zones could take the guest and keep %d %% free, and %d %% after the loss of any other zone: %s",
-		cell.ReservePercent, reserveAfterLossPercent, usage(cell)), true
+	return ReasonFull, fmt.Sprintf("holds %d guests, spec.maxGuests is %d: raise it or add a cell", c.Cell.Guests, c.Cell.MaxGuests)
+}
+
+func tenantFull(c *Candidate) (reason, message string) {
+	if c.Cell.MaxGuestsPerTenant <= 0 || c.TenantGuests < c.Cell.MaxGuestsPerTenant {
+		return "", ""
+	}
+	return ReasonTenantFull, fmt.Sprintf("holds %d guests of tenant %s, spec.maxGuestsPerTenant is %d: raise it or add a cell",
+		c.TenantGuests, c.Request.Tenant, c.Cell.MaxGuestsPerTenant)
 }

@@ -2,12 +2,7 @@
 // request and the same cells give the same decision, in whatever order the cells come.
 package placement
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/myriad-fleet/myriad/api/v1alpha1"
-)
+import "github.com/myriad-fleet/myriad/api/v1alpha1"
 
 // Request is a guest that looks for a cell.
 type Request struct {
@@ -51,42 +46,37 @@ type Decision struct {
 	Rejected []v1alpha1.RejectedCell
 }
 
-// spreadWeight, in thousandths of a cell, is what a cell loses in the comparison when it already
-// holds all guests of the tenant: a tenant's guests part over cells as long as those are within a
-// fifth of each other in room.
-const spreadWeight = 200
+// Place chooses by the default profile.
+func Place(request Request, cells []*Cell) Decision { return defaultProfile.Place(request, cells) }
 
-// Place chooses the cell with the most room left after placing, less what the tenant already has
-// there. Of equal cells the first by name wins.
-func Place(request Request, cells []*Cell) Decision {
-	var decision Decision
-	best, total := candidate{}, 0
-	for _, cell := range cells {
-		total += cell.Tenants[request.Tenant]
+// DefaultProfile is what guests are placed by. Callers may change the copy.
+func DefaultProfile() Profile {
+	return Profile{
+		Filters: []Filter{
+			filter{"Region", otherRegion},
+			filter{"Residency", residencyNotMet},
+			filter{"RegionProblem", regionProblem},
+			filter{"Kind", kindNotAccepted},
+			filter{"Ready", notReady},
+			filter{"Runtime", runtimeNotReady},
+			filter{"Cordon", cordoned},
+			filter{"Version", versionUnavailable},
+			filter{"Quota", quotaExceeded},
+			filter{"MaxGuests", full},
+			filter{"MaxGuestsPerTenant", tenantFull},
+			filter{"ZoneCount", tooFewZones},
+			filter{"RoundTrip", tooFarApart},
+			filter{"Interfaces", noInterfaces},
+			filter{"Reserve", reserveBroken},
+		},
+		Scorers: []WeightedScorer{
+			{scorer{ScoreDensity, density}, 50},
+			{scorer{ScoreFit, fit}, 20},
+			{scorer{ScoreCost, cost}, 10},
+			{scorer{ScoreSpread, spread}, 15},
+			{scorer{ScoreNetwork, network}, 5},
+		},
 	}
-	for _, cell := range cells {
-		if reason, message, rejected := rejection(request, cell); rejected {
-			decision.Rejected = append(decision.Rejected, v1alpha1.RejectedCell{Cell: cell.Name, Reason: reason, Message: message})
-			continue
-		}
-		zones, free, _ := chooseZones(request.Demand, cell)
-		next := candidate{cell: cell.Name, zones: zones, score: free - spreadWeight*cell.Tenants[request.Tenant]/(total+1)}
-		if best.cell == "" || next.before(best) {
-			best = next
-		}
-	}
-	decision.Cell, decision.Zones = best.cell, best.zones
-	slices.SortFunc(decision.Rejected, func(a, b v1alpha1.RejectedCell) int { return cmp.Compare(a.Cell, b.Cell) })
-	return decision
 }
 
-// candidate is a cell that can take the guest.
-type candidate struct {
-	cell  string
-	zones []string
-	score int // thousandths
-}
-
-func (c candidate) before(other candidate) bool {
-	return cmp.Or(cmp.Compare(other.score, c.score), cmp.Compare(c.cell, other.cell)) < 0
-}
+var defaultProfile = DefaultProfile()
