@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -234,7 +235,7 @@ func TestRoomSaysWhatBinds(t *testing.T) {
 	}
 	for name, tc := range cases {
 		room := roomIn(tc.cells, newMixer(1, 0, "r", tc.mix))
-		if room.Guests != tc.guests || room.Binds != tc.binds {
+		if room.Guests != tc.guests || !strings.HasPrefix(room.Binds, tc.binds) {
 			t.Errorf("%s (%s): %d guests, binds %q", name, tc.reason, room.Guests, room.Binds)
 		}
 	}

@@ -33,7 +33,7 @@ type ZoneLoss struct {
 // lossOfZone of a cell: what its API servers took moves to the guests' other zones; etcd and Single guests stay
 // where they were, so the rest is used as before.
 func lossOfZone(cell *placement.Cell, guests []Guest, lost string) ZoneLoss {
-	loss := ZoneLoss{Cell: cell.Name, Zone: lost, LimitPercent: 100 - reserveAfterLossPercent}
+	loss := ZoneLoss{Cell: cell.Name, Zone: lost, LimitPercent: afterLossLimitPercent}
 	for _, guest := range guests {
 		switch {
 		case !slices.Contains(guest.Zones, lost):
@@ -51,7 +51,7 @@ func lossOfZone(cell *placement.Cell, guests []Guest, lost string) ZoneLoss {
 		}
 		used := level.Used
 		if level.Thing == cpu {
-			used += takeover(cell, level.Zone, lost)
+			used += cell.Takeover(level.Zone, lost)
 		}
 		if full := percent(used, level.Capacity); loss.WorstZone == "" || full > loss.WorstPercent {
 			loss.WorstZone, loss.WorstThing, loss.WorstPercent = level.Zone, level.Thing, full

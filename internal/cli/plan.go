@@ -22,7 +22,7 @@ func newPlan(s *session) *cobra.Command {
 		Use:   "plan",
 		Short: "See how much room is left and until when, and plan cells and fleets",
 	})
-	command.AddCommand(newPlanCapacity(s), newPlanFleet(s), newPlanWhatIf(s))
+	command.AddCommand(newPlanCapacity(s), newPlanFleet(s), newPlanWhatIf(s), newPlanRebalance(s))
 	return command
 }
 

@@ -210,3 +210,33 @@ func TestCapacityDocument(t *testing.T) {
 		}
 	}
 }
+
+// shrunk is the fleet of the examples after cell fra-1 lost a tenth of its machines.
+func shrunk() []client.Object {
+	objects := planned()
+	for _, object := range objects {
+		if cell, ok := object.(*v1alpha1.Cell); ok && cell.Name == "fra-1" {
+			for i := range cell.Status.Zones {
+				zone := &cell.Status.Zones[i]
+				zone.CPU.Set(zone.CPU.Value() * 9 / 10)
+				zone.Memory.Set(zone.Memory.Value() * 9 / 10)
+			}
+		}
+	}
+	return objects
+}
+
+func TestPlanRebalance(t *testing.T) {
+	f := newFixture(t, interceptor.Funcs{}, planned()...)
+	f.want(exitOK, "plan", "rebalance")
+	f.golden("plan-rebalance-none")
+	f = newFixture(t, interceptor.Funcs{}, shrunk()...)
+	f.want(exitOK, "plan", "rebalance")
+	f.golden("plan-rebalance")
+	f.want(exitOK, "plan", "rebalance", "-o", "json")
+	var found capacity.Rebalancing
+	if err := json.Unmarshal(f.out.Bytes(), &found); err != nil || len(found.Over) == 0 || len(found.Moves) == 0 {
+		t.Errorf("%d levels over, %d moves, error %v", len(found.Over), len(found.Moves), err)
+	}
+	f.want(exitUsage, "plan", "rebalance", "-o", "name")
+}

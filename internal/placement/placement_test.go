@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,11 +13,19 @@ import (
 
 const version = "v1.36.3"
 
-// cell is an empty, ready cell with zones a, b, c of 10 cores and 10 GiB each.
+// cell is an empty, ready cell with zones a, b, c of 10 cores and 10 GiB each, that nothing else limits.
 func cell(name string, change ...func(*Cell)) *Cell {
-	c := &Cell{Name: name, Region: "r", Ready: true, Versions: []string{version}, ReservePercent: 40, Zones: map[string]*Zone{}, Tenants: map[string]int{}}
-	for _, zone := range []string{"a", "b", "c"} {
-		c.Zones[zone] = &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Takeover: map[string]int64{}}
+	return cellOf(name, []string{"a", "b", "c"}, change...)
+}
+
+func cellOf(name string, zones []string, change ...func(*Cell)) *Cell {
+	c := &Cell{Name: name, Region: region("r"), Ready: true, Versions: []string{version}, ReservePercent: 40, Tenants: map[string]int{}}
+	for _, zone := range zones {
+		c.Zones = append(c.Zones, &Zone{
+			Name:     zone,
+			Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30, Pods: Unlimited, Addresses: Unlimited, Volumes: Unlimited}, Interfaces: Unlimited,
+			takeover: make([]int64, len(zones)),
+		})
 	}
 	for _, apply := range change {
 		apply(c)
@@ -24,9 +33,13 @@ func cell(name string, change ...func(*Cell)) *Cell {
 	return c
 }
 
+func region(name string) *Region {
+	return NewRegion(&v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.RegionSpec{Area: "eu"}})
+}
+
 func request(change ...func(*Request)) Request {
 	r := Request{
-		Region: "r", Tenant: "team", Kind: "Standard", Version: version, PlainPortFree: true,
+		Region: "r", Tenant: "team", Kind: "Standard", Version: version,
 		Demand: []Demand{{Vector: Vector{MilliCPU: 1000, Memory: 1 << 30}}},
 	}
 	for _, apply := range change {
@@ -42,10 +55,41 @@ func zonal(r *Request) {
 }
 
 func use(zone string, milliCPU int64) func(*Cell) {
-	return func(c *Cell) { c.Zones[zone].Used.MilliCPU = milliCPU }
+	return func(c *Cell) { c.Zone(zone).Used.MilliCPU = milliCPU }
+}
+
+func takes(zone, lost string, milliCPU int64) func(*Cell) {
+	return func(c *Cell) { c.Zone(zone).takeover[c.index(lost)] = milliCPU }
+}
+
+func held(zone string) func(*Cell) { return func(c *Cell) { c.Zone(zone).Held = true } }
+
+// apart sets the measured round trip between two zones.
+func apart(between string, micros int64) func(*Cell) {
+	return func(c *Cell) { c.measure([]v1alpha1.RoundTrip{{Between: between, MedianMicroseconds: micros}}) }
+}
+
+// inOne puts cells into one region.
+func inOne(r *Region, cells ...*Cell) []*Cell {
+	for _, c := range cells {
+		c.Region = r
+	}
+	return cells
 }
 
 func TestPlaceChooses(t *testing.T) {
+	nearABD := func(c *Cell) {
+		c.measure([]v1alpha1.RoundTrip{{Between: "a-c", MedianMicroseconds: 3001}, {Between: "a-b", MedianMicroseconds: 3000}})
+	}
+	dear := func(c *Cell) { c.CorePerHour = 2 }
+	cheap := func(c *Cell) { c.CorePerHour = 1 }
+	shared := func(c *Cell) {
+		c.AddressesPerInterface = 2
+		for _, zone := range c.Zones {
+			zone.Interfaces = 10
+		}
+		c.Take(Guest{Tenant: "other", VPC: "v", Zones: []string{"a"}, Demand: []Demand{{}}})
+	}
 	cases := map[string]struct {
 		reason  string
 		request Request
@@ -55,29 +99,45 @@ func TestPlaceChooses(t *testing.T) {
 	}{
 		"Tie":       {reason: "of equal cells the first by name wins", request: request(), cells: []*Cell{cell("y"), cell("x")}, cell: "x", zones: []string{"a"}},
 		"LeastUsed": {reason: "a Single guest takes the zone with the most room", request: request(), cells: []*Cell{cell("x", use("a", 500), use("b", 200), use("c", 300))}, cell: "x", zones: []string{"b"}},
-		"MostFree": {
-			reason: "the cell with the most room left wins", request: request(zonal),
-			cells: []*Cell{cell("x", use("b", 500)), cell("y")}, cell: "y", zones: []string{"a", "b", "c"},
-		},
+		"Density":   {reason: "the fuller cell wins, so that the empty one stays whole", request: request(zonal), cells: []*Cell{cell("x"), cell("y", use("b", 5000))}, cell: "y", zones: []string{"a", "b", "c"}},
 		"Spread": {
 			reason: "a tenant's second guest goes to another cell of about the same room", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"},
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }, use("a", 600), use("b", 600), use("c", 600)), cell("y", use("a", 500), use("b", 500), use("c", 500))}, cell: "y", zones: []string{"a"},
 		},
 		"SpreadHasLimits": {
-			reason: "spread does not fill a cell that is far fuller", request: request(),
-			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }), cell("y", use("a", 4000), use("b", 4000), use("c", 4000))}, cell: "x", zones: []string{"a"},
+			reason: "spread opens no empty cell while another is half full", request: request(),
+			cells: []*Cell{cell("x", func(c *Cell) { c.Tenants["team"] = 1 }, use("a", 4000), use("b", 4000), use("c", 4000)), cell("y")}, cell: "x", zones: []string{"a"},
 		},
-		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.Zones["a"].Held = true })}, cell: "x", zones: []string{"b"}},
+		"Cost":      {reason: "of cells that are alike the cheaper one", request: request(), cells: []*Cell{cell("x", dear), cell("y", cheap)}, cell: "y", zones: []string{"a"}},
+		"Interface": {reason: "of cells that are alike the one whose zone has an interface of the VPC", request: request(func(r *Request) { r.VPC = "v" }), cells: []*Cell{cell("x"), cell("y", shared)}, cell: "y", zones: []string{"a"}},
+		"Fit": {
+			reason: "of cells that are as full the one that has the memory which the guest needs", request: request(func(r *Request) { r.Demand[0].Memory = 3 << 30 }),
+			cells: []*Cell{
+				cell("x", func(c *Cell) {
+					c.Zone("a").Used = Vector{MilliCPU: 1000, Memory: 3 << 30}
+					c.Zone("b").Used = Vector{MilliCPU: 1000, Memory: 3 << 30}
+					c.Zone("c").Used = Vector{MilliCPU: 1000, Memory: 3 << 30}
+				}),
+				cell("y", func(c *Cell) {
+					c.Zone("a").Used = Vector{MilliCPU: 5000}
+					c.Zone("b").Used = Vector{MilliCPU: 5000}
+					c.Zone("c").Used = Vector{MilliCPU: 5000}
+				}),
+			}, cell: "y", zones: []string{"a"},
+		},
+		"Near":  {reason: "zones at 3001 µs are not in one guest, at 3000 µs they are", request: request(zonal), cells: []*Cell{cellOf("x", []string{"a", "b", "c", "d"}, nearABD)}, cell: "x", zones: []string{"a", "b", "d"}},
+		"Drill": {reason: "nothing starts in a zone that a drill holds", request: request(), cells: []*Cell{cell("x", held("a"))}, cell: "x", zones: []string{"b"}},
 		"ToTheReserve": {
 			reason: "the reserve is a limit that may be reached", request: request(),
 			cells: []*Cell{cell("x", use("a", 6000), use("b", 6000), use("c", 5000))}, cell: "x", zones: []string{"c"},
 		},
+		"EmptyZone": {reason: "a zone of no capacity takes nothing; the others do", request: request(), cells: []*Cell{cell("x", func(c *Cell) { c.Zone("a").Capacity = Vector{} })}, cell: "x", zones: []string{"b"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := Place(tc.request, tc.cells)
+			got := Place(tc.request, inOne(region("r"), tc.cells...))
 			if got.Cell != tc.cell {
-				t.Errorf("%s: cell %q, want %q; rejected %v", tc.reason, got.Cell, tc.cell, got.Rejected)
+				t.Errorf("%s: cell %q, want %q; rejected %v, scores %v", tc.reason, got.Cell, tc.cell, got.Rejected, got.Scores)
 			}
 			if diff := cmp.Diff(tc.zones, got.Zones); diff != "" {
 				t.Errorf("%s: zones (-want +got):\n%s", tc.reason, diff)
@@ -87,58 +147,101 @@ func TestPlaceChooses(t *testing.T) {
 }
 
 func TestPlaceRejects(t *testing.T) {
+	limited := func(pods, addresses, volumes int64) func(*Cell) {
+		return func(c *Cell) {
+			for _, zone := range c.Zones {
+				zone.Capacity.Pods, zone.Capacity.Addresses, zone.Capacity.Volumes = pods, addresses, volumes
+			}
+		}
+	}
+	pods := func(r *Request) { r.Demand[0].Pods, r.Demand[0].Addresses, r.Demand[0].Volumes = 4, 4, 1 }
+	quota := func(tenant string, change func(*v1alpha1.TenantQuota)) func(*Cell) {
+		return func(c *Cell) {
+			q := v1alpha1.TenantQuota{Tenant: tenant}
+			change(&q)
+			c.Region.Quotas[tenant] = q
+			c.Region.Used["team"] = TenantUse{Guests: 2, Vector: Vector{MilliCPU: 1500, Memory: 1 << 30}}
+		}
+	}
+	guests := func(n int32) func(*v1alpha1.TenantQuota) { return func(q *v1alpha1.TenantQuota) { q.Guests = &n } }
+	amount := func(s string) *resource.Quantity { q := resource.MustParse(s); return &q }
+	oneInterface := func(c *Cell) {
+		for _, zone := range c.Zones {
+			zone.Interfaces = 1
+		}
+	}
 	cases := map[string]struct {
 		reason  string
 		request Request
 		cell    *Cell
 		want    string
+		message string // a part of it
 	}{
-		"Region":      {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion},
-		"Kind":        {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted},
-		"NotReady":    {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
-		"Runtime":     {reason: "nothing could be run there", request: request(), cell: cell("x", func(c *Cell) { c.RuntimeProblem = "NoStorageClass: there is none" }), want: ReasonRuntimeNotReady},
-		"Cordoned":    {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
-		"Version":     {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable},
-		"Unknown":     {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
-		"Zones":       {reason: "two zones hold no quorum of three", request: request(zonal), cell: cell("x", func(c *Cell) { delete(c.Zones, "c") }), want: ReasonTooFewZones},
-		"Drill":       {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", func(c *Cell) { c.Zones["c"].Held = true }), want: ReasonTooFewZones},
-		"Full":        {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull},
-		"Ports":       {reason: "nodes and pods could not reach it", request: request(func(r *Request) { r.PlainPortFree = false }), cell: cell("x"), want: ReasonNoPlainPort},
-		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve},
-		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve},
-		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve},
+		"Region":   {reason: "a guest stays in its region", request: request(func(r *Request) { r.Region = "s" }), cell: cell("x"), want: ReasonOtherRegion, message: "lies in region r, the guest asks for s"},
+		"Kind":     {reason: "a cell may take some kinds only", request: request(), cell: cell("x", func(c *Cell) { c.Kinds = []string{"AI"} }), want: ReasonKindNotAccepted, message: "accepts AI only (spec.kinds), not Standard"},
+		"NotReady": {reason: "nobody would carry the order out", request: request(), cell: cell("x", func(c *Cell) { c.Ready = false }), want: ReasonNotReady},
+		"Runtime":  {reason: "nothing could be run there", request: request(), cell: cell("x", func(c *Cell) { c.RuntimeProblem = "NoStorageClass: there is none" }), want: ReasonRuntimeNotReady, message: "NoStorageClass: there is none"},
+		"Cordoned": {reason: "an operator says so", request: request(), cell: cell("x", func(c *Cell) { c.Cordoned = true }), want: ReasonCordoned},
+		"Version":  {reason: "the cell lacks the binaries", request: request(func(r *Request) { r.Version = "v1.35.4" }), cell: cell("x"), want: ReasonVersionUnavailable, message: "cannot run v1.35.4; it has v1.36.3"},
+		"Unknown":  {reason: "versions that were not reported cannot be relied on", request: request(), cell: cell("x", func(c *Cell) { c.Versions = nil }), want: ReasonVersionUnavailable},
+		"Zones":    {reason: "two zones hold no quorum of three", request: request(zonal), cell: cellOf("x", []string{"a", "b"}), want: ReasonTooFewZones, message: "needs 3 zones, the cell has 2"},
+		"NoZones":  {reason: "a cell that reports no zone takes nobody", request: request(), cell: cellOf("x", nil), want: ReasonTooFewZones, message: "needs 1 zones, the cell has 0"},
+		"NoDemand": {reason: "a guest of no zones is a mistake", request: request(func(r *Request) { r.Demand = nil }), cell: cell("x"), want: ReasonTooFewZones, message: "asks for no zone at all"},
+		"Drill":    {reason: "a zone held by a drill cannot start anything", request: request(zonal), cell: cell("x", held("c")), want: ReasonTooFewZones, message: "a drill holds c"},
+		"Full":     {reason: "the operator's number is reached", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuests, c.Guests = 2, 2 }), want: ReasonFull, message: "holds 2 guests, spec.maxGuests is 2"},
+		"Tenant":   {reason: "the cell's loss would hurt the tenant too much", request: request(), cell: cell("x", func(c *Cell) { c.MaxGuestsPerTenant = 2; c.Tenants["team"] = 2 }), want: ReasonTenantFull, message: "holds 2 guests of tenant team, spec.maxGuestsPerTenant is 2"},
+		"Ports": {
+			reason: "nodes and pods could not reach it", cell: cell("x"), want: ReasonNoPlainPort, message: "all 100 are given away",
+			request: request(func(r *Request) {
+				r.RegionProblems = map[string]RegionProblem{"r": {Reason: ReasonNoPlainPort, Message: "all 100 are given away"}}
+			}),
+		},
+		"QuotaGuests": {reason: "two of two guests", request: request(), cell: cell("x", quota("team", guests(2))), want: ReasonQuotaExceeded, message: "tenant team has 2 of the 2 guests that it may have here"},
+		"QuotaOfNone": {reason: "a quota of 0 keeps a tenant out", request: request(), cell: cell("x", quota("team", guests(0))), want: ReasonQuotaExceeded},
+		"QuotaOfAll":  {reason: "who has no quota of its own has that of all", request: request(), cell: cell("x", quota("*", guests(2))), want: ReasonQuotaExceeded},
+		"QuotaCPU":    {reason: "1.5 cores and 1 more are over 2", request: request(), cell: cell("x", quota("team", func(q *v1alpha1.TenantQuota) { q.CPU = amount("2") })), want: ReasonQuotaExceeded, message: "has 1.5 cores and would have 2.5 of 2"},
+		"QuotaMemory": {reason: "1 GiB and 3 zones of 1 more are over 3.5", request: request(zonal), cell: cell("x", quota("team", func(q *v1alpha1.TenantQuota) { q.Memory = amount("3584Mi") })), want: ReasonQuotaExceeded, message: "has 1 GiB and would have 4 of 3.5"},
+		"TooFarApart": {reason: "an etcd at 3.001 ms is too slow", request: request(zonal), cell: cell("x", apart("a-c", 3001)), want: ReasonTooFarApart, message: "a and c 3001 µs"},
+		"Interfaces":  {reason: "every interface is another VPC's", request: request(func(r *Request) { r.VPC = "v" }), cell: cell("x", oneInterface), want: ReasonInterfaces, message: "zone a has 0 of 1 interfaces attached"},
+		"CPU":         {reason: "60 % are in use in every zone", request: request(), cell: cell("x", use("a", 5001), use("b", 6000), use("c", 6000)), want: ReasonReserve, message: "zone a would use 60.1 % of CPU (50.1 % now)"},
+		"Memory":      {reason: "memory counts as CPU does", request: request(func(r *Request) { r.Demand[0].Memory = 7 << 30 }), cell: cell("x"), want: ReasonReserve, message: "zone a would use 70 % of memory (0 % now)"},
+		"Pods":        {reason: "3 of 6 pods may be used before a loss", request: request(pods), cell: cell("x", limited(6, Unlimited, Unlimited)), want: ReasonReserve, message: "zone a would use 4 of 6 pods"},
+		"Addresses":   {reason: "every pod takes an address", request: request(pods), cell: cell("x", limited(Unlimited, 6, Unlimited)), want: ReasonReserve, message: "zone a would use 4 of 6 addresses"},
+		"Volumes":     {reason: "0 of 1 volumes may be used", request: request(pods), cell: cell("x", limited(Unlimited, Unlimited, 1)), want: ReasonReserve, message: "zone a would use 1 of 1 volumes"},
+		"OneZoneFull": {reason: "a Zonal guest needs room in all three", request: request(zonal), cell: cell("x", use("b", 5001)), want: ReasonReserve, message: "zone a has room, zone b would use 60.1 % of CPU"},
+		"AllReserved": {reason: "a reserve of 100 % leaves nothing", request: request(), cell: cell("x", func(c *Cell) { c.ReservePercent = 100 }), want: ReasonReserve, message: "keep 100 % free"},
+		"NoCapacity": {reason: "zones of no capacity take nothing", request: request(), cell: cell("x", func(c *Cell) {
+			for _, zone := range c.Zones {
+				zone.Capacity = Vector{}
+			}
+		}), want: ReasonReserve, message: "zone a would use 1000 of 0 CPU"},
+		"OneZoneEmpty": {reason: "one zone of no capacity is one too few for three", request: request(zonal), cell: cell("x", func(c *Cell) { c.Zone("b").Capacity = Vector{} }), want: ReasonReserve},
+		"Shrunk":       {reason: "a cell that reports less than it gave away is over its reserve", request: request(), cell: cell("x", use("a", 13000), use("b", 13000), use("c", 13000)), want: ReasonReserve, message: "zone a would use 140 % of CPU (130 % now)"},
 		"AfterLoss": {
 			reason: "7 cores and 2.1 taken over are more than 9 of 10", request: request(zonal),
-			cell: cell("x", func(c *Cell) {
-				c.ReservePercent = 10
-				c.Zones["a"].Used.MilliCPU = 6000
-				c.Zones["a"].Takeover["b"] = 1800
-			}), want: ReasonReserve,
+			cell: cell("x", func(c *Cell) { c.ReservePercent = 10 }, use("a", 6000), takes("a", "b", 1800)), want: ReasonReserve, message: "zone a would use 90.5 % of CPU (78 % now) after the loss of zone b",
 		},
 		"HeldZoneCanBeLostAgain": {
-			reason:  "the one zone that is not held would be full, with nothing left for a loss of the held one; found by TestPlaceInvariants",
+			reason:  "the one zone that is not held would be full, with nothing left for a loss of the held one",
 			request: request(func(r *Request) { r.Demand[0].Vector = Vector{MilliCPU: 1, Memory: 1} }),
-			cell: cell("x", func(c *Cell) {
+			cell: cellOf("x", []string{"a", "b"}, held("b"), func(c *Cell) {
 				c.ReservePercent = 0
-				c.Zones = map[string]*Zone{"a": {Capacity: Vector{MilliCPU: 1, Memory: 1}}, "b": {Held: true}}
+				c.Zone("a").Capacity = Vector{MilliCPU: 1, Memory: 1}
 			}), want: ReasonReserve,
 		},
 		"HeldZoneHasBeenTakenOver": {
 			reason: "a drill holds b: 7 cores and the 2.1 of b that run in a now are more than 9 of 10", request: request(),
-			cell: cell("x", func(c *Cell) {
-				c.ReservePercent = 10
-				delete(c.Zones, "c")
-				c.Zones["b"].Held = true
-				c.Zones["a"].Used.MilliCPU = 6000
-				c.Zones["a"].Takeover["b"] = 2100
-			}), want: ReasonReserve,
+			cell: cellOf("x", []string{"a", "b"}, held("b"), use("a", 6000), takes("a", "b", 2100), func(c *Cell) { c.ReservePercent = 10 }), want: ReasonReserve, message: "a drill holds zone b",
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := Place(tc.request, []*Cell{tc.cell})
 			if got.Cell != "" || len(got.Rejected) != 1 || got.Rejected[0].Reason != tc.want || got.Rejected[0].Message == "" {
-				t.Errorf("%s: got %+v, want reason %s", tc.reason, got, tc.want)
+				t.Fatalf("%s: got %+v, want reason %s", tc.reason, got, tc.want)
+			}
+			if message := got.Rejected[0].Message; !strings.Contains(message, tc.message) || strings.Contains(message, " -") {
+				t.Errorf("%s: message %q, want %q in it and no negative number", tc.reason, message, tc.message)
 			}
 		})
 	}
@@ -146,22 +249,77 @@ func TestPlaceRejects(t *testing.T) {
 
 // TestReserveMessage: whoever reads it must see which limit leaves no room, also where much is free.
 func TestReserveMessage(t *testing.T) {
-	tight := cell("x", use("a", 6000), func(c *Cell) {
-		c.ReservePercent = 10
-		c.Zones["a"].Takeover = map[string]int64{"b": 1000, "c": 2500}
-		c.Zones["b"].Held, c.Zones["c"].Held = true, true
-	})
-	want := "no zones could take the guest and keep 10 % free, and 10 % after the loss of any other zone: " +
-		"zone a has 60 % of CPU (85 % after the loss of zone c) and 0 % of memory in use"
+	tight := cell("x", use("a", 6000), takes("a", "b", 1000), takes("a", "c", 2500), held("b"), held("c"), func(c *Cell) { c.ReservePercent = 10 })
+	want := "no zones could take it and keep 10 % free, and 10 % after the loss of any other zone: " +
+		"zone a would use 95 % of CPU (85 % now) after the loss of zone c, a drill holds zone b, a drill holds zone c; " +
+		"add nodes or a cell, or move guests away ('myriad plan rebalance')"
 	if got := Place(request(), []*Cell{tight}); len(got.Rejected) != 1 || got.Rejected[0].Message != want {
 		t.Errorf("got %+v, want the message %q", got.Rejected, want)
+	}
+}
+
+// TestDecisionIsExplained: the scores add up to the score by the region's weights, and the next best are named.
+func TestDecisionIsExplained(t *testing.T) {
+	r := region("r")
+	r.Weights = map[string]int64{ScoreDensity: 3, ScoreFit: 0, ScoreCost: 1, ScoreSpread: 0, ScoreNetwork: 0}
+	var cells []*Cell
+	for _, name := range []string{"g", "f", "e", "d", "c", "b", "a"} {
+		cells = append(cells, cell(name, func(c *Cell) { c.CorePerHour = 2 }))
+	}
+	cells[6].Zones[0].Used.MilliCPU = 5000
+	cells[5].CorePerHour = 1
+	got := Place(request(), inOne(r, cells...))
+	want := Decision{
+		Cell: "a", Zones: []string{"b"}, Score: (3*333 + 500) / 4,
+		Scores: []v1alpha1.PlacementScore{
+			{Name: ScoreDensity, Score: 333, Weight: 3}, {Name: ScoreFit, Score: got.Scores[1].Score}, {Name: ScoreCost, Score: 500, Weight: 1},
+			{Name: ScoreSpread, Score: 1000}, {Name: ScoreNetwork, Score: 1000},
+		},
+		Others: []v1alpha1.CandidateCell{{Cell: "b", Score: (3*55 + 1000) / 4}},
+	}
+	for _, name := range []string{"c", "d", "e", "f"} {
+		want.Others = append(want.Others, v1alpha1.CandidateCell{Cell: name, Score: (3*55 + 500) / 4})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestInterfaces: guests of one VPC share interfaces, those of another never do.
+func TestInterfaces(t *testing.T) {
+	c := cell("x", func(c *Cell) {
+		c.AddressesPerInterface = 2
+		for _, zone := range c.Zones {
+			zone.Interfaces = 5 // three may be attached
+		}
+	})
+	small := []Demand{{Vector: Vector{MilliCPU: 1, Memory: 1}}}
+	add := func(vpc string) { c.Take(Guest{Tenant: "team", VPC: vpc, Zones: []string{"a"}, Demand: small}) }
+	steps := []struct {
+		vpc      string
+		attached int64
+		more     bool // whether another VPC finds an interface afterwards
+	}{{"v", 1, true}, {"v", 1, true}, {"v", 2, true}, {"w", 3, false}, {"w", 3, false}}
+	for i, step := range steps {
+		add(step.vpc)
+		if zone := c.Zone("a"); zone.attached != step.attached || zone.offersInterface("new", c) != step.more {
+			t.Errorf("step %d: %d interfaces attached, room %v; want %+v", i, zone.attached, zone.offersInterface("new", c), step)
+		}
+	}
+	if zone := c.Zone("a"); !zone.offersInterface("v", c) || zone.offersInterface("w", c) {
+		t.Error("v has an address left on its second interface, w has none")
+	}
+	c.Release(Guest{Tenant: "team", VPC: "w", Zones: []string{"a"}, Demand: small})
+	c.Release(Guest{Tenant: "team", VPC: "w", Zones: []string{"a"}, Demand: small})
+	if zone := c.Zone("a"); zone.attached != 2 || !zone.offersInterface("new", c) {
+		t.Errorf("%d interfaces are attached after both guests of w went", zone.attached)
 	}
 }
 
 func TestDemandOf(t *testing.T) {
 	part := v1alpha1.ComponentSize{CPU: resource.MustParse("20m"), Memory: resource.MustParse("10Mi")}
 	size := v1alpha1.ControlPlaneSize{Etcd: part, APIServer: part, ControllerManager: part, Scheduler: part}
-	full := Vector{MilliCPU: 80, Memory: 40 << 20}
+	full := Vector{MilliCPU: 80, Memory: 40 << 20, Pods: 4, Addresses: 4, Volumes: 1}
 	cases := map[string]struct {
 		availability v1alpha1.Availability
 		want         []Demand
@@ -170,7 +328,7 @@ func TestDemandOf(t *testing.T) {
 		"Zonal": {availability: v1alpha1.Zonal, want: []Demand{
 			{Vector: full, APIServerMilliCPU: 20},
 			{Vector: full, APIServerMilliCPU: 20},
-			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20}, APIServerMilliCPU: 20},
+			{Vector: Vector{MilliCPU: 40, Memory: 20 << 20, Pods: 2, Addresses: 2, Volumes: 1}, APIServerMilliCPU: 20},
 		}},
 	}
 	for name, tc := range cases {
@@ -201,7 +359,7 @@ func TestRuntimeProblem(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := NewCell(tc.cell, true).RuntimeProblem; got != tc.want {
+			if got := NewCell(tc.cell, region("r"), true).RuntimeProblem; got != tc.want {
 				t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 			}
 		})
@@ -211,36 +369,86 @@ func TestRuntimeProblem(t *testing.T) {
 func TestNewCell(t *testing.T) {
 	ten := v1alpha1.ZoneCapacity{CPU: resource.MustParse("10"), Memory: resource.MustParse("10Gi")}
 	a, b, d := ten, ten, ten
-	a.Name, b.Name, d.Name = "a", "b", "d"
+	a.Name, b.Name, d.Name = "a-1", "b", "d"
+	a.Pods, a.Addresses, a.Volumes, a.Nodes = new(int64(110)), new(int64(-5)), new(int64(30)), new(int64(2))
 	reserve := int32(25)
+	r := region("r")
 	got := NewCell(&v1alpha1.Cell{
 		ObjectMeta: metav1.ObjectMeta{Name: "x"},
 		Spec: v1alpha1.CellSpec{
-			Region: "r", Zones: []string{"a", "b", "c"}, ReservePercent: &reserve, MaxGuests: 3,
-			Drills: []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}},
+			Region: "r", Zones: []string{"b", "a-1", "c"}, ReservePercent: &reserve, MaxGuests: 3, MaxGuestsPerTenant: 2,
+			Drills:  []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}},
+			Network: &v1alpha1.CellNetwork{InterfacesPerNode: new(int32(15)), AddressesPerInterface: new(int32(10))},
+			Cost:    &v1alpha1.CellCost{CorePerHour: resource.MustParse("500m"), GibibytePerHour: resource.MustParse("250m")},
 		},
-		Status: v1alpha1.CellStatus{Zones: []v1alpha1.ZoneCapacity{a, b, d}, Versions: []string{version}},
-	}, true)
-	capacity := Vector{MilliCPU: 10_000, Memory: 10 << 30}
+		Status: v1alpha1.CellStatus{
+			Zones: []v1alpha1.ZoneCapacity{b, a, d}, Versions: []string{version},
+			RoundTrips: []v1alpha1.RoundTrip{{Between: "b-a-1", MedianMicroseconds: 800}, {Between: "b-d", MedianMicroseconds: 9000}},
+		},
+	}, r, true)
 	want := &Cell{
-		Name: "x", Region: "r", Ready: true, Versions: []string{version}, MaxGuests: 3, ReservePercent: 25, Tenants: map[string]int{},
-		Zones: map[string]*Zone{"a": {Capacity: capacity, Takeover: map[string]int64{}}, "b": {Capacity: capacity, Takeover: map[string]int64{}, Held: true}},
+		Name: "x", Region: r, Ready: true, Versions: []string{version}, MaxGuests: 3, MaxGuestsPerTenant: 2, ReservePercent: 25, Tenants: map[string]int{},
+		AddressesPerInterface: 10, CorePerHour: .5, GibibytePerHour: .25, roundTrips: [][]int64{{0, 800}, {800, 0}}, longest: 800,
+		Zones: []*Zone{
+			{Name: "a-1", Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30, Pods: 110, Addresses: 0, Volumes: 30}, Interfaces: 30, takeover: []int64{0, 0}},
+			{Name: "b", Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30, Pods: Unlimited, Addresses: Unlimited, Volumes: Unlimited}, Interfaces: Unlimited, takeover: []int64{0, 0}, Held: true},
+		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Cell{}, Zone{})); diff != "" {
 		t.Errorf("zones count only when both the operator names and the agent reports them (-want +got):\n%s", diff)
+	}
+}
+
+func TestNewRegion(t *testing.T) {
+	got := NewRegion(&v1alpha1.Region{Spec: v1alpha1.RegionSpec{
+		Placement: &v1alpha1.PlacementPolicy{Weights: &v1alpha1.PlacementWeights{Density: new(int32(0)), Cost: new(int32(90))}, MaxRoundTripMicroseconds: new(int64(1500))},
+		Quotas:    []v1alpha1.TenantQuota{{Tenant: "*"}},
+	}})
+	want := map[string]int64{ScoreDensity: 0, ScoreFit: 20, ScoreCost: 90, ScoreSpread: 15, ScoreNetwork: 5}
+	if diff := cmp.Diff(want, got.Weights); diff != "" || got.MaxRoundTrip != 1500 || len(got.Quotas) != 1 {
+		t.Errorf("round trip %d, quotas %v, weights (-want +got):\n%s", got.MaxRoundTrip, got.Quotas, diff)
 	}
 }
 
 func TestTake(t *testing.T) {
 	c := cell("x")
-	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
-	c.Take("team", []string{"a", "b", "c"}, request(zonal).Demand)
-	c.Take("other", []string{"a"}, request().Demand)
-	want := &Zone{Capacity: Vector{MilliCPU: 10_000, Memory: 10 << 30}, Used: Vector{MilliCPU: 3000, Memory: 3 << 30}, Takeover: map[string]int64{"b": 500, "c": 500}}
-	if diff := cmp.Diff(want, c.Zones["a"]); diff != "" {
+	empty := c.Clone()
+	guests := []Guest{
+		{Tenant: "team", Zones: []string{"a", "b", "c"}, Demand: request(zonal).Demand},
+		{Tenant: "team", Zones: []string{"a", "b", "c"}, Demand: request(zonal).Demand},
+		{Tenant: "other", VPC: "v", Zones: []string{"a"}, Demand: request().Demand},
+	}
+	for _, guest := range guests {
+		c.Take(guest)
+	}
+	want := &Zone{
+		Name: "a", Capacity: c.Zone("a").Capacity, Interfaces: Unlimited, Used: Vector{MilliCPU: 3000, Memory: 3 << 30},
+		takeover: []int64{0, 500, 500}, vpcs: map[string]int64{"v": 1}, attached: 1,
+	}
+	if diff := cmp.Diff(want, c.Zone("a"), cmp.AllowUnexported(Zone{})); diff != "" {
 		t.Errorf("each of two Zonal guests leaves half of a lost zone's API server to zone a (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]int{"team": 2, "other": 1}, c.Tenants); diff != "" || c.Guests != 3 {
 		t.Errorf("%d guests; tenants (-want +got):\n%s", c.Guests, diff)
+	}
+	if use := c.Region.Used["team"]; use.Guests != 2 || use.MilliCPU != 6000 {
+		t.Errorf("the tenant has %+v in the region, want 2 guests of 3 cores", use)
+	}
+	if empty.Guests != 0 || empty.Region.Used["team"].Guests != 0 || empty.Zone("a").takeover[1] != 0 {
+		t.Error("a clone changed with what it was cloned from")
+	}
+	for _, guest := range guests {
+		c.Release(guest)
+	}
+	if zone := c.Zone("a"); zone.Used != (Vector{}) || zone.attached != 0 || c.Takeover("a", "b") != 0 || c.Region.Used["team"] != (TenantUse{}) {
+		t.Errorf("Release leaves %+v", zone)
+	}
+}
+
+func TestClone(t *testing.T) {
+	cells := inOne(region("r"), cell("x"), cell("y"))
+	same := Clone(cells)
+	if same[0].Region == cells[0].Region || same[0].Region != same[1].Region {
+		t.Error("clones must share a region of their own")
 	}
 }

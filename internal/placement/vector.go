@@ -1,14 +1,11 @@
 package placement
 
 import (
-	"fmt"
-	"math"
+	"slices"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
-
-// Unlimited is a capacity that nothing counts.
-const Unlimited = -1
 
 // Vector is an amount of what zones run out of.
 type Vector struct {
@@ -24,92 +21,101 @@ type Vector struct {
 	Volumes int64
 }
 
+// Unlimited is a capacity that nothing counts.
+const Unlimited = -1
+
 // Add returns the sum.
-func (v Vector) Add(other Vector) Vector { return v.times(other, 1) }
-
-// times adds another vector that many times.
-func (v Vector) times(other Vector, times int64) Vector {
+func (v Vector) Add(other Vector) Vector {
 	return Vector{
-		MilliCPU: v.MilliCPU + times*other.MilliCPU, Memory: v.Memory + times*other.Memory,
-		Pods: v.Pods + times*other.Pods, Addresses: v.Addresses + times*other.Addresses, Volumes: v.Volumes + times*other.Volumes,
+		MilliCPU: v.MilliCPU + other.MilliCPU, Memory: v.Memory + other.Memory,
+		Pods: v.Pods + other.Pods, Addresses: v.Addresses + other.Addresses, Volumes: v.Volumes + other.Volumes,
 	}
 }
 
-// Thing is one of what zones run out of.
-type Thing string
-
-// The things, in the order in which they are told of.
-const (
-	CPU        Thing = "CPU"
-	Memory     Thing = "memory"
-	Pods       Thing = "pods"
-	Addresses  Thing = "addresses"
-	Volumes    Thing = "volumes"
-	Interfaces Thing = "interfaces"
-)
-
-// things of a Vector. Interfaces are counted apart: several guests may share one.
-var things = []Thing{CPU, Memory, Pods, Addresses, Volumes}
-
-// Of a thing, the amount.
-func (v Vector) Of(thing Thing) int64 {
-	switch thing {
-	case CPU:
-		return v.MilliCPU
-	case Memory:
-		return v.Memory
-	case Pods:
-		return v.Pods
-	case Addresses:
-		return v.Addresses
-	default:
-		return v.Volumes
-	}
+// times returns n times the vector.
+func (v Vector) times(n int64) Vector {
+	return Vector{MilliCPU: n * v.MilliCPU, Memory: n * v.Memory, Pods: n * v.Pods, Addresses: n * v.Addresses, Volumes: n * v.Volumes}
 }
 
-// share is a percentage of a capacity, rounded down; of an unlimited one more than anything.
-func percentOf(capacity, percent int64) int64 {
-	if capacity < 0 {
-		return math.MaxInt64
-	}
-	// In two parts: memory times 100 could overflow.
-	return capacity/100*percent + capacity%100*percent/100
-}
-
-// limit of a capacity of which that share may be used, in per cent.
-func limit(capacity Vector, percent int64) Vector {
+// larger of both, of each thing.
+func (v Vector) larger(other Vector) Vector {
 	return Vector{
-		MilliCPU: percentOf(capacity.MilliCPU, percent), Memory: percentOf(capacity.Memory, percent),
-		Pods: percentOf(capacity.Pods, percent), Addresses: percentOf(capacity.Addresses, percent), Volumes: percentOf(capacity.Volumes, percent),
+		MilliCPU: max(v.MilliCPU, other.MilliCPU), Memory: max(v.Memory, other.Memory),
+		Pods: max(v.Pods, other.Pods), Addresses: max(v.Addresses, other.Addresses), Volumes: max(v.Volumes, other.Volumes),
 	}
 }
 
-// perMille of a limit that is in use: 1000 when there is none, and never below 0.
-func perMille(used, limit int64) int64 {
-	switch {
-	case limit == math.MaxInt64 || used <= 0:
+// Demand is what a guest takes in one zone.
+type Demand struct {
+	Vector
+	// APIServerMilliCPU is the part of MilliCPU that the guest's other zones take over when this
+	// one is lost; 0 for a Single guest, whose load goes nowhere.
+	APIServerMilliCPU int64
+}
+
+// Guest is what placement knows of a guest that has its place.
+type Guest struct {
+	// Tenant is the namespace of the guest's Cluster.
+	Tenant string
+	// VPC that the guest reaches into; empty: none.
+	VPC string
+	// Zones of the cell, and Demand in each of them.
+	Zones  []string
+	Demand []Demand
+}
+
+// total of a demand over all zones.
+func total(demand []Demand) Vector {
+	var sum Vector
+	for i := range demand {
+		sum = sum.Add(demand[i].Vector)
+	}
+	return sum
+}
+
+// share of an amount that each of the other zones takes over when one of n is lost, rounded up: the
+// reserve errs to the safe side.
+func share(amount int64, n int) int64 {
+	if n < 2 {
 		return 0
-	case limit <= 0 || used >= math.MaxInt64/whole:
-		return whole
 	}
-	return used * whole / limit
+	others := int64(n - 1)
+	return (amount + others - 1) / others
 }
 
-// whole is 100 % in thousandths.
-const whole = 1000
+// DemandOf is what a control plane of that size takes in each of its zones: CPU and memory of its components,
+// one pod and one address for each of them, and one volume for each etcd member.
+func DemandOf(availability v1alpha1.Availability, size v1alpha1.ControlPlaneSize) []Demand {
+	names := []string{"0"}
+	if availability == v1alpha1.Zonal {
+		names = []string{"0", "1", "2"}
+	}
+	demand := make([]Demand, len(names))
+	order := v1alpha1.ControlPlaneSpec{Availability: availability, Zones: names}
+	for _, instance := range controlplane.Instances(&order, controlplane.Guest) {
+		zone := &demand[slices.Index(names, instance.Zone)]
+		component := sizeOf(instance.Kind, size)
+		amount := Vector{MilliCPU: component.CPU.MilliValue(), Memory: component.Memory.Value(), Pods: 1, Addresses: 1}
+		if instance.Kind == controlplane.Etcd {
+			amount.Volumes = 1
+		}
+		zone.Vector = zone.Add(amount)
+		if instance.Kind == controlplane.APIServer && len(names) > 1 {
+			zone.APIServerMilliCPU += amount.MilliCPU
+		}
+	}
+	return demand
+}
 
-// amount of a thing for people.
-func amount(thing Thing, value int64) string {
-	switch thing {
-	case CPU:
-		return fmt.Sprintf("%d.%d cores", value/1000, value%1000/100)
-	case Memory:
-		return fmt.Sprintf("%d MiB", value>>20)
+func sizeOf(kind controlplane.Kind, size v1alpha1.ControlPlaneSize) v1alpha1.ComponentSize {
+	switch kind {
+	case controlplane.Etcd:
+		return size.Etcd
+	case controlplane.APIServer:
+		return size.APIServer
+	case controlplane.ControllerManager:
+		return size.ControllerManager
 	default:
-		return fmt.Sprintf("%d %s", value, thing)
+		return size.Scheduler
 	}
-}
-
-func vectorOf(size v1alpha1.ComponentSize) Vector {
-	return Vector{MilliCPU: size.CPU.MilliValue(), Memory: size.Memory.Value()}
 }

@@ -1,182 +1,200 @@
 package placement
 
-// mostZones of a guest.
-const mostZones = 3
-
-// checks are rules of a spot that can be left out, to find which of them keeps a guest away.
-type checks uint8
+import "slices"
 
 const (
-	checkPods checks = 1 << iota
-	checkAddresses
-	checkVolumes
-	checkInterfaces
-	checkNear
-
-	allChecks = checkPods | checkAddresses | checkVolumes | checkInterfaces | checkNear
+	// defaultReservePercent is the default of Cell.spec.reservePercent.
+	defaultReservePercent = 40
+	// reserveAfterLossPercent of every zone's CPU and memory stays free after any one other zone is lost.
+	reserveAfterLossPercent = 10
 )
 
-// spot is a choice of zones for a guest.
-type spot struct {
-	zones [mostZones]int // indexes, in the order of the demand
-	count int
-	free  int64 // thousandths of what may be used that stay free in the fullest of the zones
+// strictness is how much of what zones must offer a search asks for. Each asks for what is before it, too.
+type strictness int
+
+const (
+	nearZones        strictness = iota // not held, and near each other
+	withInterfaces                     // an interface for the guest's VPC in each
+	withinTheReserve                   // before and after the loss of any other zone
+)
+
+// zoneSearch finds the zones of a cell for a demand: of all ways to spread it over distinct zones that are
+// allowed, the one whose fullest chosen zone is least full, and of equal ones the first in the order of
+// names. It looks at all ways but those that cannot be better, so that its answer is exact. What it
+// allocates serves one cell after the other.
+type zoneSearch struct {
+	cell       *Cell
+	demand     []Demand
+	vpc        string
+	roundTrips int64 // the most between two zones, in microseconds
+	strictness strictness
+
+	// free is the least free share of zone z with part i of the demand, at i*zones+z; negative: it may not
+	// lie there.
+	free   []float64
+	shares []int64 // of each part's API server CPU, for each other zone of the guest
+	lost   []int64 // by zone: the share that the zones chosen now take over when it is lost
+	chosen []int
+	found  []int
+	best   float64
 }
 
-func (s spot) index(demand int) int { return s.zones[demand] }
-
-// names of the zones.
-func (s spot) names(c *Cell) []string {
-	names := make([]string, s.count)
-	for i := range names {
-		names[i] = c.Zones[s.zones[i]].Name
+// run returns the chosen zones in found, until the next call, and false when no way is allowed.
+func (s *zoneSearch) run(c *Candidate, strictness strictness) bool {
+	s.cell, s.demand, s.vpc, s.roundTrips, s.strictness = c.Cell, c.Request.Demand, c.Request.VPC, c.region.roundTrips, strictness
+	zones, parts := len(s.cell.Zones), len(s.demand)
+	if parts == 0 || parts > zones {
+		return false
 	}
-	return names
+	s.free = slices.Grow(s.free[:0], parts*zones)[:parts*zones]
+	s.shares = slices.Grow(s.shares[:0], parts)[:parts]
+	s.lost = slices.Grow(s.lost[:0], zones)[:zones]
+	s.chosen, s.found, s.best = s.chosen[:0], s.found[:0], -1
+	clear(s.lost)
+	if !s.fill() {
+		return false
+	}
+	s.extend(1)
+	return s.best >= 0
 }
 
-// holds tells whether a zone is one of the first count chosen.
-func (s spot) holds(zone, count int) bool {
-	for i := range count {
-		if s.zones[i] == zone {
-			return true
+// fill the table of free shares; false when some part of the demand fits nowhere.
+func (s *zoneSearch) fill() bool {
+	zones := len(s.cell.Zones)
+	for i := range s.demand {
+		row := s.free[i*zones : (i+1)*zones]
+		if i > 0 && s.demand[i] == s.demand[i-1] {
+			copy(row, s.free[(i-1)*zones:i*zones])
+			s.shares[i] = s.shares[i-1]
+			continue
+		}
+		s.shares[i] = share(s.demand[i].APIServerMilliCPU, len(s.demand))
+		fits := false
+		for z, zone := range s.cell.Zones {
+			row[z] = s.freeShare(zone, &s.demand[i].Vector)
+			fits = fits || row[z] >= 0
+		}
+		if !fits {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// search for a spot in one cell.
-type search struct {
-	cell   *Cell
-	vpc    string
-	demand []Demand
-	checks checks
-	now    spot
-	best   spot
-	found  bool
-}
-
-// findSpot tries all ways to spread a demand over distinct zones of a cell, and returns the one whose fullest zone is
-// least full; of equal ones the first in the order of zones. It is false when none keeps the reserve.
-func findSpot(r *Request, c *Cell, which checks) (spot, bool) {
-	if len(r.Demand) == 0 || len(r.Demand) > mostZones {
-		return spot{}, false
+// freeShare of a zone with that demand in it, of whatever is scarcest; negative: the demand may not lie there.
+func (s *zoneSearch) freeShare(zone *Zone, demand *Vector) float64 {
+	if zone.Held || s.strictness >= withInterfaces && !zone.offersInterface(s.vpc, s.cell) {
+		return -1
 	}
-	s := search{cell: c, vpc: r.VPC, demand: r.Demand, checks: which}
-	s.now.count, s.best.free = len(r.Demand), -1
-	s.choose(0, whole)
-	return s.best, s.found
+	if s.strictness < withinTheReserve {
+		return 1
+	}
+	used := zone.Used.Add(*demand)
+	if !within(&used, &zone.Capacity, 100-s.cell.ReservePercent) {
+		return -1
+	}
+	most := max(part(used.MilliCPU, zone.Capacity.MilliCPU), part(used.Memory, zone.Capacity.Memory))
+	if zone.Capacity.Pods != Unlimited {
+		most = max(most, part(used.Pods, zone.Capacity.Pods))
+	}
+	if zone.Capacity.Addresses != Unlimited {
+		most = max(most, part(used.Addresses, zone.Capacity.Addresses))
+	}
+	if zone.Capacity.Volumes != Unlimited {
+		most = max(most, part(used.Volumes, zone.Capacity.Volumes))
+	}
+	return max(1-most, 0)
 }
 
-// choose a zone for the demand of that index, and for all after it. Free is that of the zones chosen before. Of
-// equal demands each takes a later zone than the one before: the other way round is the same spot.
-func (s *search) choose(next int, free int64) {
-	if next == len(s.demand) {
-		if free > s.best.free && s.keepsAfterLoss() {
-			s.best, s.found = s.now, true
-			s.best.free = free
+// extend the chosen zones by one for the next part of the demand; least is the least free share so far.
+func (s *zoneSearch) extend(least float64) {
+	i := len(s.chosen)
+	if i == len(s.demand) {
+		if s.strictness < withinTheReserve || s.keptAfterLoss() {
+			s.best, s.found = least, append(s.found[:0], s.chosen...)
 		}
 		return
 	}
 	first := 0
-	if next > 0 && s.demand[next] == s.demand[next-1] {
-		first = s.now.zones[next-1] + 1
+	if i > 0 && s.demand[i] == s.demand[i-1] {
+		first = s.chosen[i-1] + 1 // equal parts may change places: one order stands for all
 	}
-	for z := first; z < len(s.cell.Zones); z++ {
-		if s.now.holds(z, next) {
+	zones := len(s.cell.Zones)
+	for z := first; z < zones; z++ {
+		free := min(least, s.free[i*zones+z])
+		if free <= s.best || free < 0 || slices.Contains(s.chosen, z) || !s.near(z) {
 			continue
 		}
-		left, ok := s.fits(next, z)
-		if !ok {
-			continue
-		}
-		s.now.zones[next] = z
-		s.choose(next+1, min(free, left))
+		s.chosen, s.lost[z] = append(s.chosen, z), s.shares[i]
+		s.extend(free)
+		s.chosen, s.lost[z] = s.chosen[:i], 0
 	}
 }
 
-// fits tells whether a zone may be used for a demand before any loss, and how much of it then stays free.
-func (s *search) fits(next, z int) (free int64, ok bool) {
-	zone, d := &s.cell.Zones[z], &s.demand[next]
-	if zone.Held || !s.near(next, z) {
-		return 0, false
-	}
-	used := zone.Used.Add(d.Vector)
-	if used.MilliCPU > zone.before.MilliCPU || used.Memory > zone.before.Memory ||
-		s.checks&checkPods != 0 && used.Pods > zone.before.Pods ||
-		s.checks&checkAddresses != 0 && used.Addresses > zone.before.Addresses ||
-		s.checks&checkVolumes != 0 && used.Volumes > zone.before.Volumes ||
-		s.checks&checkInterfaces != 0 && !s.cell.reaches(zone, s.vpc) {
-		return 0, false
-	}
-	return whole - zone.fullness(used), true
-}
-
-// fullness of a zone with so much in use, in thousandths of what may be used of the scarcest thing.
-func (z *Zone) fullness(used Vector) int64 {
-	full := max(perMille(used.MilliCPU, z.before.MilliCPU), perMille(used.Memory, z.before.Memory))
-	if z.Capacity.Pods >= 0 {
-		full = max(full, perMille(used.Pods, z.before.Pods))
-	}
-	if z.Capacity.Addresses >= 0 {
-		full = max(full, perMille(used.Addresses, z.before.Addresses))
-	}
-	if z.Capacity.Volumes >= 0 {
-		full = max(full, perMille(used.Volumes, z.before.Volumes))
-	}
-	return full
-}
-
-// reaches tells whether one more guest of a VPC finds an address on an interface in a zone.
-func (c *Cell) reaches(zone *Zone, vpc string) bool {
-	if vpc == "" || zone.Interfaces < 0 || c.AddressesPerInterface <= 0 {
+// near tells whether a zone is near all that are chosen. What was not measured is.
+func (s *zoneSearch) near(zone int) bool {
+	if s.cell.longest <= s.roundTrips {
 		return true
 	}
-	guests := zone.VPCs[vpc]
-	more := c.interfacesFor(guests+1) - c.interfacesFor(guests)
-	return more == 0 || zone.interfaces+more <= percentOf(zone.Interfaces, 100-c.ReservePercent)
-}
-
-// near tells whether a zone is near those that were chosen before.
-func (s *search) near(next, z int) bool {
-	if s.checks&checkNear == 0 {
-		return true
-	}
-	for i := range next {
-		if s.cell.Zones[z].RoundTrip[s.now.zones[i]] > s.cell.Region.MaxRoundTrip {
+	for _, other := range s.chosen {
+		if s.cell.roundTrips[zone][other] > s.roundTrips {
 			return false
 		}
 	}
 	return true
 }
 
-// keepsAfterLoss tells whether the chosen zones stay within the reserve after the loss of any one other zone of the
-// cell. A zone that a drill holds counts as one: its load is with the others right now, and it can be lost again
-// afterwards. Zones that were not chosen stay as they are.
-func (s *search) keepsAfterLoss() bool {
-	for i := range s.demand {
-		zone := &s.cell.Zones[s.now.zones[i]]
-		if len(s.cell.Zones) > 1 && zone.Used.Memory+s.demand[i].Memory > zone.after.Memory {
+// keptAfterLoss tells whether the chosen zones stay within the reserve after the loss of any one other
+// zone of the cell. A zone that a drill holds counts as one: its load is with the others right now, and it
+// can be lost again afterwards. Zones that were not chosen stay as they are.
+func (s *zoneSearch) keptAfterLoss() bool {
+	for i, z := range s.chosen {
+		if !keptAfterLoss(s.cell, z, &s.demand[i].Vector, s.lost) {
 			return false
-		}
-		used := zone.Used.MilliCPU + s.demand[i].MilliCPU
-		for lost := range s.cell.Zones {
-			if lost == s.now.zones[i] {
-				continue
-			}
-			if used+zone.Takeover[lost]+s.takeover(lost) > zone.after.MilliCPU {
-				return false
-			}
 		}
 	}
 	return true
 }
 
-// takeover is what each other zone of the guest carries besides when that zone is lost.
-func (s *search) takeover(lost int) int64 {
-	for j := range s.demand {
-		if s.now.zones[j] == lost && s.demand[j].APIServerMilliCPU > 0 {
-			return share(s.demand[j].APIServerMilliCPU, len(s.demand)-1)
+// keptAfterLoss tells whether a zone with more in it stays within the reserve when any one other zone is
+// lost, with what it takes over then besides, by lost zone.
+func keptAfterLoss(cell *Cell, z int, more *Vector, besides []int64) bool {
+	zone := cell.Zones[z]
+	if len(cell.Zones) < 2 {
+		return true
+	}
+	worst := int64(0)
+	for lost := range cell.Zones {
+		if lost != z {
+			worst = max(worst, zone.takeover[lost]+besides[lost])
 		}
 	}
-	return 0
+	return holds(zone.Used.MilliCPU+more.MilliCPU+worst, zone.Capacity.MilliCPU, 100-reserveAfterLossPercent) &&
+		holds(zone.Used.Memory+more.Memory, zone.Capacity.Memory, 100-reserveAfterLossPercent)
+}
+
+// within tells whether every used thing is at most that percentage of its capacity.
+func within(used, capacity *Vector, percent int64) bool {
+	return holds(used.MilliCPU, capacity.MilliCPU, percent) && holds(used.Memory, capacity.Memory, percent) &&
+		holds(used.Pods, capacity.Pods, percent) && holds(used.Addresses, capacity.Addresses, percent) &&
+		holds(used.Volumes, capacity.Volumes, percent)
+}
+
+func holds(used, capacity, percent int64) bool {
+	return capacity == Unlimited || used*100 <= capacity*percent
+}
+
+// offersInterface tells whether a guest of the VPC may lie in the zone: an interface of that VPC has a free
+// address, or another one may be attached.
+func (z *Zone) offersInterface(vpc string, cell *Cell) bool {
+	if vpc == "" || z.Interfaces == Unlimited || holds(z.attached+1, z.Interfaces, 100-cell.ReservePercent) {
+		return true
+	}
+	return z.newInterface(vpc, cell.perInterface()) == 0
+}
+
+// newInterface is 1 when one more guest of the VPC takes another interface.
+func (z *Zone) newInterface(vpc string, perInterface int64) int64 {
+	guests := z.vpcs[vpc]
+	return interfaces(guests+1, perInterface) - interfaces(guests, perInterface)
 }

@@ -4,6 +4,10 @@
 //	make bench
 //	go run ./test/bench -run create,memory
 //
+// The benchmark placement places guests in memory: it needs neither a fleet nor 'make distro'.
+//
+//	go run ./test/bench -run placement
+//
 // Benchmarks named lab-* measure guests in the lab of test/lab, which is brought up for them unless it is
 // up. They need root.
 //
@@ -47,6 +51,7 @@ var benchmarks = []struct {
 	{"memory", benchMemory},
 	{"agents", benchAgents},
 	{"agent-load", benchAgentLoad},
+	{"placement", benchPlacement},
 	{"lab-create", benchLabCreate},
 	{"lab-burst", benchLabBurst},
 	{"lab-ready-lag", benchLabReadyLag},
@@ -182,7 +187,7 @@ func needLab(names []string) (bool, error) {
 
 // newBench brings a fleet up, if one is needed. The bench that it returns must be closed, even with an error.
 func newBench(ctx context.Context, o options) (*bench, error) {
-	if slices.Equal(o.names, []string{"agent-load"}) {
+	if !slices.ContainsFunc(o.names, func(name string) bool { return name != "agent-load" && name != "placement" }) {
 		return &bench{options: o}, nil
 	}
 	f, err := fleet.New()
