@@ -192,7 +192,7 @@ func TestCapacityDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"plan-capacity", "plan-capacity-grown", "plan-lose-zone", "plan-lose-cell", "plan-double-tenant", "plan-upgrade-surge", "plan-fleet",
+		"plan-capacity", "plan-capacity-grown", "plan-lose-zone", "plan-lose-cell", "plan-double-tenant", "plan-upgrade-surge", "plan-rebalance", "plan-fleet",
 	} {
 		golden, err := os.ReadFile(filepath.Join("testdata", name+".golden"))
 		if err != nil {
