@@ -111,7 +111,7 @@ func TestRebalanceAgainstBruteForce(t *testing.T) {
 			t.Fatalf("the cells were changed:\n%s", diff)
 		}
 		checkMoves(t, Clone(cells), slices.Clone(guests), got)
-		fewest := bruteForce(Clone(cells), guests, 3)
+		fewest := bruteForce(Clone(cells), guests, make([]bool, len(guests)), 3)
 		switch {
 		case fewest >= 0 && (len(got.Moves) != fewest || len(got.Unmended) > 0):
 			t.Fatalf("%d moves are enough, got %+v", fewest, got)
@@ -178,8 +178,8 @@ func checkMoves(t *rapid.T, cells []*Cell, guests []Located, got Rebalanced) {
 }
 
 // bruteForce is the least number of moves, at most most, that mends all cells; negative: none does. It tries all
-// lists, also of guests that moved already and need not.
-func bruteForce(cells []*Cell, guests []Located, most int) int {
+// lists in which each guest moves once, also of guests in cells that are under their limits.
+func bruteForce(cells []*Cell, guests []Located, before []bool, most int) int {
 	mended := true
 	for _, c := range cells {
 		var here []placed
@@ -199,10 +199,11 @@ func bruteForce(cells []*Cell, guests []Located, most int) int {
 	fewest := -1
 	for i := range guests {
 		for to := range cells {
-			if cells[to].Name == guests[i].Cell {
+			if before[i] || cells[to].Name == guests[i].Cell {
 				continue
 			}
-			next, moved := Clone(cells), slices.Clone(guests)
+			next, moved, done := Clone(cells), slices.Clone(guests), slices.Clone(before)
+			done[i] = true
 			from := slices.IndexFunc(next, func(c *Cell) bool { return c.Name == guests[i].Cell })
 			next[from].Release(guests[i].Guest)
 			decision := Place(guests[i].Request, next[to:to+1])
@@ -211,7 +212,7 @@ func bruteForce(cells []*Cell, guests []Located, most int) int {
 			}
 			moved[i].Cell, moved[i].Zones = decision.Cell, decision.Zones
 			next[to].Take(moved[i].Guest)
-			if more := bruteForce(next, moved, most-1); more >= 0 && (fewest < 0 || more+1 < fewest) {
+			if more := bruteForce(next, moved, done, most-1); more >= 0 && (fewest < 0 || more+1 < fewest) {
 				fewest = more + 1
 			}
 		}
