@@ -84,7 +84,8 @@ func reserveBroken(c *Candidate) (reason, message string) {
 // reserveMessage says of every zone what would break the reserve there. It is written without fmt: in a
 // fleet that is nearly full most cells are rejected for this, for every guest.
 func (c *Candidate) reserveMessage() []byte {
-	text := append(c.search.text[:0], "no zones could take it and keep "...)
+	text := c.search.text[:0]
+	text = append(text, "no zones could take it and keep "...)
 	text = appendLimits(text, c.Cell)
 	most, taken := largest(c.Request.Demand)
 	separator := ": "
@@ -102,8 +103,9 @@ func (c *Candidate) reserveMessage() []byte {
 			text = appendBinding(text, c.Cell, z, zone.Used.Add(most), taken)
 		}
 	}
-	c.search.text = append(text, "; add nodes or a cell, or move guests away ('myriad plan rebalance')"...)
-	return c.search.text
+	text = append(text, "; add nodes or a cell, or move guests away ('myriad plan rebalance')"...)
+	c.search.text = text
+	return text
 }
 
 // largest part of a demand, and the most that one zone takes over of another.
