@@ -43,6 +43,10 @@ func TestRebalance(t *testing.T) {
 	in := func(r *Region) func(*Cell) { return func(c *Cell) { c.Region = r } }
 	over := []Located{single("1", "x", 1000), single("2", "x", 2000), single("3", "x", 4000)} // 7 of 6
 	chain := []Located{single("1", "x", 7000), single("2", "y", 1000)}
+	many := []Located{
+		single("1", "x", 4500), single("2", "x", 1500), single("3", "x", 1500), single("4", "x", 1500), single("5", "x", 1500),
+		single("9", "y", 2000),
+	}
 	cases := map[string]struct {
 		reason   string
 		guests   []Located
@@ -60,6 +64,11 @@ func TestRebalance(t *testing.T) {
 			reason: "2 makes room in y, so that 1 fits", guests: chain,
 			cells: []*Cell{one("x", in(r)), one("y", in(r), func(c *Cell) { c.Zones[0].Capacity.MilliCPU = 12_000 }), one("z", in(r), func(c *Cell) { c.Zones[0].Capacity.MilliCPU = 2000 })},
 			moves: []string{"2 y>z a", "1 x>y a"},
+		},
+		"FewerByAChain": {
+			reason: "three small guests of x would do, but one move that makes room for the large one saves a move", guests: many,
+			cells: []*Cell{one("x", in(r)), one("y", in(r), use("a", 500)), one("z", in(r), use("a", 4000))},
+			moves: []string{"9 y>z a", "1 x>y a"},
 		},
 		"Shrunk": {
 			reason: "a zone of no capacity sends everybody away", guests: over[:2],
