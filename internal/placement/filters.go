@@ -31,8 +31,10 @@ type filter struct {
 	reject func(*Candidate) (reason, message string)
 }
 
+// Name of the filter.
 func (f filter) Name() string { return f.name }
 
+// Reject says why the cell cannot take the guest.
 func (f filter) Reject(candidate *Candidate) (reason, message string) { return f.reject(candidate) }
 
 func otherRegion(c *Candidate) (reason, message string) {

@@ -71,8 +71,8 @@ func appendGrowth(text []byte, cell *Cell, z int, more Vector, besides []int64) 
 	zone := cell.Zones[z]
 	would, capacity := grown(zone, more)
 	for _, thing := range things {
-		if !holds(thing.of(would), thing.of(capacity), 100-cell.ReservePercent) {
-			return appendUse(text, thing.name, thing.of(zone.Used), thing.of(would), thing.of(capacity))
+		if !holds(thing.of(&would), thing.of(&capacity), 100-cell.ReservePercent) {
+			return appendUse(text, thing.name, thing.of(&zone.Used), thing.of(&would), thing.of(&capacity))
 		}
 	}
 	lost, after := -1, int64(0)

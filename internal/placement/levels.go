@@ -34,8 +34,8 @@ func Levels(cell *Cell) []Level {
 	var levels []Level
 	for z, zone := range cell.Zones {
 		for _, thing := range things {
-			if capacity := thing.of(zone.Capacity); capacity != Unlimited {
-				levels = append(levels, cell.level(z, thing.name, thing.of(zone.Used), capacity))
+			if capacity := thing.of(&zone.Capacity); capacity != Unlimited {
+				levels = append(levels, cell.level(z, thing.name, thing.of(&zone.Used), capacity))
 			}
 		}
 		if zone.Interfaces != Unlimited {

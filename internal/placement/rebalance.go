@@ -163,8 +163,8 @@ func (p *plan) mendCell(cell int) {
 		guest, move, why := p.bestMove(cell)
 		if guest < 0 {
 			p.failed[p.cells[cell].Name] = why
-			for i := len(undo) - 1; i >= 0; i-- {
-				undo[i]()
+			for _, back := range slices.Backward(undo) {
+				back()
 			}
 			return
 		}

@@ -43,6 +43,10 @@ func TestRebalance(t *testing.T) {
 	in := func(r *Region) func(*Cell) { return func(c *Cell) { c.Region = r } }
 	over := []Located{single("1", "x", 1000), single("2", "x", 2000), single("3", "x", 4000)} // 7 of 6
 	chain := []Located{single("1", "x", 7000), single("2", "y", 1000)}
+	many := []Located{
+		single("1", "x", 4500), single("2", "x", 1500), single("3", "x", 1500), single("4", "x", 1500), single("5", "x", 1500),
+		single("9", "y", 2000),
+	}
 	cases := map[string]struct {
 		reason   string
 		guests   []Located
@@ -60,6 +64,11 @@ func TestRebalance(t *testing.T) {
 			reason: "2 makes room in y, so that 1 fits", guests: chain,
 			cells: []*Cell{one("x", in(r)), one("y", in(r), func(c *Cell) { c.Zones[0].Capacity.MilliCPU = 12_000 }), one("z", in(r), func(c *Cell) { c.Zones[0].Capacity.MilliCPU = 2000 })},
 			moves: []string{"2 y>z a", "1 x>y a"},
+		},
+		"FewerByAChain": {
+			reason: "three small guests of x would do, but one move that makes room for the large one saves a move", guests: many,
+			cells: []*Cell{one("x", in(r)), one("y", in(r), use("a", 500)), one("z", in(r), use("a", 4000))},
+			moves: []string{"9 y>z a", "1 x>y a"},
 		},
 		"Shrunk": {
 			reason: "a zone of no capacity sends everybody away", guests: over[:2],
@@ -111,7 +120,7 @@ func TestRebalanceAgainstBruteForce(t *testing.T) {
 			t.Fatalf("the cells were changed:\n%s", diff)
 		}
 		checkMoves(t, Clone(cells), slices.Clone(guests), got)
-		fewest := bruteForce(Clone(cells), guests, 3)
+		fewest := bruteForce(Clone(cells), guests, make([]bool, len(guests)), 3)
 		switch {
 		case fewest >= 0 && (len(got.Moves) != fewest || len(got.Unmended) > 0):
 			t.Fatalf("%d moves are enough, got %+v", fewest, got)
@@ -178,8 +187,8 @@ func checkMoves(t *rapid.T, cells []*Cell, guests []Located, got Rebalanced) {
 }
 
 // bruteForce is the least number of moves, at most most, that mends all cells; negative: none does. It tries all
-// lists, also of guests that moved already and need not.
-func bruteForce(cells []*Cell, guests []Located, most int) int {
+// lists in which each guest moves once, also of guests in cells that are under their limits.
+func bruteForce(cells []*Cell, guests []Located, before []bool, most int) int {
 	mended := true
 	for _, c := range cells {
 		var here []placed
@@ -199,10 +208,11 @@ func bruteForce(cells []*Cell, guests []Located, most int) int {
 	fewest := -1
 	for i := range guests {
 		for to := range cells {
-			if cells[to].Name == guests[i].Cell {
+			if before[i] || cells[to].Name == guests[i].Cell {
 				continue
 			}
-			next, moved := Clone(cells), slices.Clone(guests)
+			next, moved, done := Clone(cells), slices.Clone(guests), slices.Clone(before)
+			done[i] = true
 			from := slices.IndexFunc(next, func(c *Cell) bool { return c.Name == guests[i].Cell })
 			next[from].Release(guests[i].Guest)
 			decision := Place(guests[i].Request, next[to:to+1])
@@ -211,7 +221,7 @@ func bruteForce(cells []*Cell, guests []Located, most int) int {
 			}
 			moved[i].Cell, moved[i].Zones = decision.Cell, decision.Zones
 			next[to].Take(moved[i].Guest)
-			if more := bruteForce(next, moved, most-1); more >= 0 && (fewest < 0 || more+1 < fewest) {
+			if more := bruteForce(next, moved, done, most-1); more >= 0 && (fewest < 0 || more+1 < fewest) {
 				fewest = more + 1
 			}
 		}

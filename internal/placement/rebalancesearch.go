@@ -127,7 +127,7 @@ func reliefOf(guest *Guest, level *Level) int64 {
 	relief := int64(0)
 	for _, thing := range things {
 		if thing.name == level.Thing {
-			relief = thing.of(guest.Demand[zone].Vector)
+			relief = thing.of(&guest.Demand[zone].Vector)
 		}
 	}
 	if lost := slices.Index(guest.Zones, level.Lost); level.Thing == thingCPU && lost >= 0 && lost < len(guest.Demand) {

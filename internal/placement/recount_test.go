@@ -87,8 +87,11 @@ func reserveKept(c *Cell, guests []placed, zones []string) bool {
 		capacity := c.Zone(name).Capacity
 		now := loadOf(guests, name, "")
 		for _, pair := range [][2]int64{
-			{now.MilliCPU, capacity.MilliCPU}, {now.Memory, capacity.Memory}, {now.Pods, capacity.Pods},
-			{now.Addresses, capacity.Addresses}, {now.Volumes, capacity.Volumes},
+			{now.MilliCPU, capacity.MilliCPU},
+			{now.Memory, capacity.Memory},
+			{now.Pods, capacity.Pods},
+			{now.Addresses, capacity.Addresses},
+			{now.Volumes, capacity.Volumes},
 		} {
 			if pair[1] >= 0 && pair[0]*100 > pair[1]*(100-c.ReservePercent) {
 				return false
@@ -175,8 +178,11 @@ func leastFree(c *Cell, guests []placed, zones []string) float64 {
 	for _, name := range zones {
 		capacity, now := c.Zone(name).Capacity, loadOf(guests, name, "")
 		for _, pair := range [][2]int64{
-			{now.MilliCPU, capacity.MilliCPU}, {now.Memory, capacity.Memory}, {now.Pods, capacity.Pods},
-			{now.Addresses, capacity.Addresses}, {now.Volumes, capacity.Volumes},
+			{now.MilliCPU, capacity.MilliCPU},
+			{now.Memory, capacity.Memory},
+			{now.Pods, capacity.Pods},
+			{now.Addresses, capacity.Addresses},
+			{now.Volumes, capacity.Volumes},
 		} {
 			if pair[1] > 0 {
 				least = min(least, 1-float64(pair[0])/float64(pair[1]))

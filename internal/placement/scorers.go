@@ -18,8 +18,10 @@ type scorer struct {
 	score func(*Candidate) int64
 }
 
+// Name of the score.
 func (s scorer) Name() string { return s.name }
 
+// Score of the cell.
 func (s scorer) Score(candidate *Candidate) int64 { return s.score(candidate) }
 
 // density is how much of what the cell may give away is given away once the guest is placed, of the

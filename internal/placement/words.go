@@ -21,13 +21,13 @@ const (
 // things that vectors count, in the order in which people ask for them.
 var things = []struct {
 	name string
-	of   func(Vector) int64
+	of   func(*Vector) int64
 }{
-	{thingCPU, func(v Vector) int64 { return v.MilliCPU }},
-	{thingMemory, func(v Vector) int64 { return v.Memory }},
-	{thingPods, func(v Vector) int64 { return v.Pods }},
-	{thingAddresses, func(v Vector) int64 { return v.Addresses }},
-	{thingVolumes, func(v Vector) int64 { return v.Volumes }},
+	{thingCPU, func(v *Vector) int64 { return v.MilliCPU }},
+	{thingMemory, func(v *Vector) int64 { return v.Memory }},
+	{thingPods, func(v *Vector) int64 { return v.Pods }},
+	{thingAddresses, func(v *Vector) int64 { return v.Addresses }},
+	{thingVolumes, func(v *Vector) int64 { return v.Volumes }},
 }
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }

@@ -48,7 +48,7 @@ func tooFarApart(c *Candidate) (reason, message string) {
 }
 
 func noInterfaces(c *Candidate) (reason, message string) {
-	if c.Request.VPC == "" || c.search.run(c, withInterfaces) {
+	if c.everyZoneOffersInterface() || c.search.run(c, withInterfaces) {
 		return "", ""
 	}
 	var parts []string
@@ -60,6 +60,16 @@ func noInterfaces(c *Candidate) (reason, message string) {
 	}
 	return ReasonInterfaces, fmt.Sprintf("too few zones have an interface left for VPC %s and keep %d %% of them free: %s; add nodes, or raise spec.network of the Cell if the nodes can attach more",
 		c.Request.VPC, c.Cell.ReservePercent, strings.Join(parts, ", "))
+}
+
+// everyZoneOffersInterface is what holds as a rule, and is found out fast.
+func (c *Candidate) everyZoneOffersInterface() bool {
+	for _, zone := range c.Cell.Zones {
+		if !zone.offersInterface(c.Request.VPC, c.Cell) {
+			return false
+		}
+	}
+	return true
 }
 
 // reserveBroken also writes the candidate's zones.
@@ -74,18 +84,37 @@ func reserveBroken(c *Candidate) (reason, message string) {
 // reserveMessage says of every zone what would break the reserve there. It is written without fmt: in a
 // fleet that is nearly full most cells are rejected for this, for every guest.
 func (c *Candidate) reserveMessage() []byte {
-	text := make([]byte, 0, 300)
+	text := c.search.text[:0]
 	text = append(text, "no zones could take it and keep "...)
 	text = appendLimits(text, c.Cell)
+	most, taken := largest(c.Request.Demand)
+	separator := ": "
 	for z, zone := range c.Cell.Zones {
-		text = append(text, map[bool]string{true: ": ", false: ", "}[z == 0]...)
-		if zone.Held {
-			text = append(append(append(text, "a drill holds zone "...), zone.Name...), ""...)
-			continue
+		text = append(text, separator...)
+		separator = ", "
+		switch {
+		case zone.Held:
+			text = append(append(text, "a drill holds zone "...), zone.Name...)
+		case !zone.offersInterface(c.Request.VPC, c.Cell):
+			text = append(append(text, "zone "...), zone.Name...)
+			text = append(append(text, " has no interface left for VPC "...), c.Request.VPC...)
+		default:
+			text = append(append(text, "zone "...), zone.Name...)
+			text = appendBinding(text, c.Cell, z, zone.Used.Add(most), taken)
 		}
-		text = c.appendObstacle(text, z)
 	}
-	return append(text, "; add nodes or a cell, or move guests away ('myriad plan rebalance')"...)
+	text = append(text, "; add nodes or a cell, or move guests away ('myriad plan rebalance')"...)
+	c.search.text = text
+	return text
+}
+
+// largest part of a demand, and the most that one zone takes over of another.
+func largest(demand []Demand) (most Vector, taken int64) {
+	for i := range demand {
+		most = most.larger(demand[i].Vector)
+		taken = max(taken, share(demand[i].APIServerMilliCPU, len(demand)))
+	}
+	return most, taken
 }
 
 func appendLimits(text []byte, cell *Cell) []byte {
@@ -95,30 +124,15 @@ func appendLimits(text []byte, cell *Cell) []byte {
 	return append(text, " % after the loss of any other zone"...)
 }
 
-// appendObstacle says what keeps the guest, by the part of its demand that takes the most, out of a zone.
-func (c *Candidate) appendObstacle(text []byte, z int) []byte {
-	var most Vector
-	taken := int64(0)
-	for i := range c.Request.Demand {
-		most = most.larger(c.Request.Demand[i].Vector)
-		taken = max(taken, share(c.Request.Demand[i].APIServerMilliCPU, len(c.Request.Demand)))
-	}
-	zone := c.Cell.Zones[z]
-	text = append(append(text, "zone "...), zone.Name...)
-	if !zone.offersInterface(c.Request.VPC, c.Cell) {
-		return append(append(text, " has no interface left for VPC "...), c.Request.VPC...)
-	}
-	return appendBinding(text, c.Cell, z, zone.Used.Add(most), taken)
-}
-
 // appendBinding says what binds first in a zone that would use that much, and would take over besides more
 // than now from a lost zone.
 func appendBinding(text []byte, cell *Cell, z int, would Vector, besides int64) []byte {
 	zone := cell.Zones[z]
-	for _, thing := range things {
-		used, capacity := thing.of(would), thing.of(zone.Capacity)
+	for i := range things {
+		thing := &things[i]
+		used, capacity := thing.of(&would), thing.of(&zone.Capacity)
 		if !holds(used, capacity, 100-cell.ReservePercent) {
-			return appendUse(text, thing.name, thing.of(zone.Used), used, capacity)
+			return appendUse(text, thing.name, thing.of(&zone.Used), used, capacity)
 		}
 	}
 	if len(cell.Zones) < 2 {

@@ -37,6 +37,7 @@ type zoneSearch struct {
 	chosen []int
 	found  []int
 	best   float64
+	text   []byte // of messages
 }
 
 // run returns the chosen zones in found, until the next call, and false when no way is allowed.

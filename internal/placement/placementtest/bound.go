@@ -29,8 +29,11 @@ func Density(cells []*placement.Cell) Share {
 	for _, cell := range cells {
 		for _, zone := range cell.Zones {
 			for i, pair := range [][2]int64{
-				{zone.Used.MilliCPU, zone.Capacity.MilliCPU}, {zone.Used.Memory, zone.Capacity.Memory}, {zone.Used.Pods, zone.Capacity.Pods},
-				{zone.Used.Addresses, zone.Capacity.Addresses}, {zone.Used.Volumes, zone.Capacity.Volumes},
+				{zone.Used.MilliCPU, zone.Capacity.MilliCPU},
+				{zone.Used.Memory, zone.Capacity.Memory},
+				{zone.Used.Pods, zone.Capacity.Pods},
+				{zone.Used.Addresses, zone.Capacity.Addresses},
+				{zone.Used.Volumes, zone.Capacity.Volumes},
 			} {
 				shares[i].Used += float64(pair[0])
 				shares[i].Bound += float64(pair[1]) * float64(100-cell.ReservePercent) / 100

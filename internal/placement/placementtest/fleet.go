@@ -17,7 +17,7 @@ import (
 // Version of Kubernetes that all cells can run.
 const Version = "v1.36.3"
 
-// Names of the region and of its zones.
+// Region that all cells lie in.
 const Region = "r"
 
 // zones of every cell.
@@ -41,8 +41,17 @@ var mix = []struct {
 	gear   string
 	guests int
 }{
-	{"nano", 3000}, {"micro", 2400}, {"mini", 2000}, {"small", 1300}, {"medium", 700}, {"large", 350},
-	{"xlarge", 150}, {"2xlarge", 70}, {"4xlarge", 20}, {"8xlarge", 8}, {"16xlarge", 2},
+	{"nano", 3000},
+	{"micro", 2400},
+	{"mini", 2000},
+	{"small", 1300},
+	{"medium", 700},
+	{"large", 350},
+	{"xlarge", 150},
+	{"2xlarge", 70},
+	{"4xlarge", 20},
+	{"8xlarge", 8},
+	{"16xlarge", 2},
 }
 
 // tenants of the fleet; the first have most of the guests.
