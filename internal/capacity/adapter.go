@@ -24,6 +24,15 @@ func zoneNames(cell *placement.Cell) []string {
 	return names
 }
 
+// takeover is the CPU (thousandths of a core) that a zone must carry besides when another is lost.
+func takeover(cell *placement.Cell, zone, lost string) int64 { return cell.Takeover(zone, lost) }
+
+// rebalanced cells, and whether no fewer moves do.
+func rebalanced(cells []*placement.Cell, guests []placement.Located) (balanced placement.Rebalanced, fewest bool) {
+	balanced = placement.Rebalance(cells, guests)
+	return balanced, balanced.Fewest
+}
+
 // levelsOf what is counted in each zone of a cell, by zone and thing.
 func levelsOf(cell *placement.Cell) []Level {
 	levels := placement.Levels(cell)

@@ -51,7 +51,7 @@ func lossOfZone(cell *placement.Cell, guests []Guest, lost string) ZoneLoss {
 		}
 		used := level.Used
 		if level.Thing == cpu {
-			used += cell.Takeover(level.Zone, lost)
+			used += takeover(cell, level.Zone, lost)
 		}
 		if full := percent(used, level.Capacity); loss.WorstZone == "" || full > loss.WorstPercent {
 			loss.WorstZone, loss.WorstThing, loss.WorstPercent = level.Zone, level.Thing, full
