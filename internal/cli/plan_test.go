@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -185,29 +187,36 @@ cell: {zones: 2, maxNodesPerZone: 3}, regions: [{name: r, guests: 10}]}`,
 	}
 }
 
-// TestCapacityDocument: the outputs that docs/capacity.md shows are those of the tests.
+// shownIn a document is an output of a golden file, between comments that name it.
+var shownIn = regexp.MustCompile(`(?s)<!-- (plan-[a-z-]+) -->\n\n(.*?)\n\n<!-- end -->`)
+
+// TestCapacityDocument: the outputs that docs/capacity.md shows are those of the tests. -update writes them anew.
 func TestCapacityDocument(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "capacity.md"))
+	file := filepath.Join("..", "..", "docs", "capacity.md")
+	document, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{
-		"plan-capacity", "plan-capacity-grown", "plan-lose-zone", "plan-lose-cell", "plan-double-tenant", "plan-upgrade-surge", "plan-rebalance", "plan-fleet",
-	} {
+	count := 0
+	wanted := shownIn.ReplaceAllStringFunc(string(document), func(block string) string {
+		count++
+		name := shownIn.FindStringSubmatch(block)[1]
 		golden, err := os.ReadFile(filepath.Join("testdata", name+".golden"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var shown []string
-		for line := range strings.Lines(strings.TrimSpace(string(golden))) {
-			if line = strings.TrimSuffix(line, "\n"); line != "" {
-				line = "    " + line
-			}
-			shown = append(shown, line)
+		indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(strings.TrimSpace(string(golden)), "    $1")
+		return "<!-- " + name + " -->\n\n" + indented + "\n\n<!-- end -->"
+	})
+	if count != 8 {
+		t.Errorf("docs/capacity.md shows %d outputs, want 8", count)
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(wanted), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if !strings.Contains(string(document), strings.Join(shown, "\n")) {
-			t.Errorf("docs/capacity.md does not show what testdata/%s.golden holds: copy it, indented by four spaces", name)
-		}
+	} else if diff := cmp.Diff(wanted, string(document)); diff != "" {
+		t.Errorf("docs/capacity.md; run 'go test ./internal/cli -update': -golden +document\n%s", diff)
 	}
 }
 
