@@ -145,7 +145,7 @@ func (f *future) live(growth Growth, days int) {
 			}
 		}
 		count := arrivals(growth, today, day)
-		if f.day != never { // whole rounds of the mix at once
+		if f.day != never && count >= len(f.source.mix) { // whole rounds of the mix at once
 			f.waiting.addAll(f.source.mix, int64(count/len(f.source.mix)))
 			count %= len(f.source.mix)
 		}
