@@ -30,6 +30,7 @@ var commands = []func(*session) *cobra.Command{
 	newCell,
 	newZone,
 	newGears,
+	newPlan,
 	newNetwork,
 	newResidency,
 	newVersion,
