@@ -11,7 +11,7 @@ import (
 
 // TestLoseZone: counted by hand in a cell of 60 Zonal nanos and 9 Single ones.
 func TestLoseZone(t *testing.T) {
-	nano, single := guestIn("nano", v1alpha1.Zonal), guestIn("nano", v1alpha1.Single)
+	nano, single := alike(guestIn("nano", v1alpha1.Zonal)), guestIn("nano", v1alpha1.Single)
 	cells := someCells(1, 24, 1200)
 	fleet := fleetWith(cells, 60, nano)
 	for i, zone := range []string{"a", "a", "a", "a", "b", "b", "b", "c", "c"} {
@@ -114,7 +114,7 @@ func TestDoubleTenant(t *testing.T) {
 
 // TestUpgradeSurge: counted by hand.
 func TestUpgradeSurge(t *testing.T) {
-	nano := guestIn("nano", v1alpha1.Zonal)
+	nano := alike(guestIn("nano", v1alpha1.Zonal))
 	fleet := fleetWith(someCells(1, 8, 4000), 50, nano)
 	surges, err := UpgradeSurge(fleet, 30)
 	if err != nil || len(surges) != 1 {
