@@ -100,7 +100,7 @@ func TestAPIRefusesBadObjects(t *testing.T) {
 		"TooFewPods":     {"a node alone takes 256 addresses", spec("x", "region: cn-hangzhou, network: {podCIDR: 10.244.0.0/28, serviceCIDR: 10.96.0.0/16}"), "podCIDR must have between 256 and 16,777,216 addresses"},
 		"TooFewServices": {"kube-apiserver takes no less", spec("x", "region: cn-hangzhou, network: {podCIDR: 10.244.0.0/16, serviceCIDR: 10.96.0.0/28}"), "serviceCIDR must have between 256 and 1,048,576 addresses"},
 		"NoCIDR":         {"half an address", spec("x", "region: cn-hangzhou, network: {podCIDR: 10.244.0, serviceCIDR: 10.96.0.0/16}"), "podCIDR must be an IPv4 unicast network in its shortest form"},
-		"NoRegion":       {"nobody guesses where data goes", spec("x", "template: standard"), "spec.region: Required value"},
+		"NoRegion":       {"nobody guesses where data goes", spec("x", "template: standard"), "write spec.region, for example region: cn-hangzhou, or spec.residency"},
 		"RegionChanged":  {"a cluster does not move by itself", spec("hello", "region: eu-frankfurt"), "region is immutable: create a new Cluster in the other region"},
 		"NetworkChanged": {"addresses are baked into a cluster", spec("hello", "region: cn-hangzhou, network: {podCIDR: 10.1.0.0/16, serviceCIDR: 10.2.0.0/16}"), "network is immutable: create a new Cluster with the other addresses"},
 	}

@@ -76,14 +76,16 @@ func (s *suite) spread(t *testing.T) {
 	if err := s.hub.Get(t.Context(), client.ObjectKey{Name: "cn-hangzhou"}, &region); err != nil {
 		t.Fatal(err)
 	}
-	set := func(ctx context.Context, policy *v1alpha1.PlacementPolicy) {
+	was := region.Spec.Placement.DeepCopy()
+	set := func(ctx context.Context, weights *v1alpha1.PlacementWeights) {
 		before := region.DeepCopy()
-		region.Spec.Placement = policy
+		region.Spec.Placement = was.DeepCopy()
+		region.Spec.Placement.Weights = weights
 		if err := s.hub.Patch(ctx, &region, client.MergeFrom(before)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	set(t.Context(), &v1alpha1.PlacementPolicy{Weights: &v1alpha1.PlacementWeights{Density: new(int32), Fit: new(int32), Spread: new(int32(100))}})
+	set(t.Context(), &v1alpha1.PlacementWeights{Density: new(int32), Fit: new(int32), Spread: new(int32(100))})
 	t.Cleanup(func() { set(context.WithoutCancel(t.Context()), nil) })
 	if err := s.hub.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "parting"}}); err != nil {
 		t.Fatal(err)
