@@ -15,9 +15,9 @@ import (
 )
 
 // TestHubRestoredFromSnapshot: the hub's database goes back to a time before half of the guests were
-// made. No guest stops, those are reported as orphans, and one command adopts them.
+// made. No guest stops, those are reported as orphans, and one command adopts them. It runs by itself: beside
+// another fleet under load a request took 2 s once in 3,226.
 func TestHubRestoredFromSnapshot(t *testing.T) {
-	t.Parallel() // it has its own fleet, and mostly waits
 	s := ownFleet(t)
 	s.mustUp(t, "--no-hello")
 	half, regions := 5, []string{"eu-frankfurt", "cn-hangzhou"}
