@@ -178,7 +178,7 @@ func (g *guest) progress(t *testing.T) string {
 	return fmt.Sprint(len(files), slices.Sorted(maps.Keys(g.instances(t))))
 }
 
-// TestDeleteTakesSeconds: nothing of a Zonal guest is left within the budget of a deletion.
+// TestDeleteTakesSeconds: nothing of a Zonal guest is left soon after its deletion.
 func TestDeleteTakesSeconds(t *testing.T) {
 	s := sharedFleet(t)
 	g := s.create(t, "brief", "--region", "eu-frankfurt", "--availability", "zonal")

@@ -42,7 +42,7 @@ func TestGearsFollowLoad(t *testing.T) {
 	g.shifts(t, micro, micro)
 	g.explains(t, micro)
 
-	climb := g.climb(t, 45, 75)
+	climb := g.climb(t, 15*time.Second, 45, 75)
 	for _, gear := range []string{mini, small} {
 		run.Mark(gear)
 		g.shifts(t, gear, gear)
@@ -151,12 +151,13 @@ func (g *guest) explains(t *testing.T, gear string) {
 	}
 }
 
-// climb has the guest carry so many nodes, phase by phase, each held until Next, and then none.
-func (g *guest) climb(t *testing.T, nodes ...int) *mix.Run {
+// climb has the guest carry so many nodes, phase by phase, each reached within a ramp and held until Next, and
+// then none.
+func (g *guest) climb(t *testing.T, ramp time.Duration, nodes ...int) *mix.Run {
 	t.Helper()
 	mixture := plan.Mix{Name: "climb"}
 	for _, count := range nodes {
-		mixture.Phases = append(mixture.Phases, phaseOf(count))
+		mixture.Phases = append(mixture.Phases, phaseOf(count, ramp))
 	}
 	run, err := mix.Start(t.Context(), g.access(t), mix.Options{Mix: mixture, Seed: 601, Hold: true})
 	if err != nil {
@@ -167,10 +168,10 @@ func (g *guest) climb(t *testing.T, nodes ...int) *mix.Run {
 }
 
 // phaseOf so many nodes, until somebody says that it is enough.
-func phaseOf(nodes int) plan.Phase {
+func phaseOf(nodes int, ramp time.Duration) plan.Phase {
 	return plan.Phase{
 		Name: fmt.Sprintf("%d nodes", nodes), Hold: true, Target: plan.Target{Nodes: nodes},
-		Duration: metav1.Duration{Duration: 2 * shiftBudget}, Ramp: metav1.Duration{Duration: 15 * time.Second},
+		Duration: metav1.Duration{Duration: 2 * shiftBudget}, Ramp: metav1.Duration{Duration: ramp},
 	}
 }
 

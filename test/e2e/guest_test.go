@@ -253,7 +253,7 @@ func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
 // load puts a steady load on the guest, through its gateway, until the test ends or Stop.
 func (g *guest) load(t *testing.T, seed uint64) *load.Run {
 	t.Helper()
-	return startLoad(t, g.access(t), seed)
+	return startLoad(t, g.access(t), load.Options{Seed: seed})
 }
 
 // loadDirect is load without the gateway: on the API server of the guest's first zone.
@@ -265,7 +265,7 @@ func (g *guest) loadDirect(t *testing.T, seed uint64) *load.Run {
 	}
 	config, endpoint := g.access(t), plane.Status.Endpoints[0]
 	config.Host = "https://" + net.JoinHostPort(endpoint.Address, strconv.Itoa(int(endpoint.Port)))
-	return startLoad(t, config, seed)
+	return startLoad(t, config, load.Options{Seed: seed})
 }
 
 func (g *guest) access(t *testing.T) *rest.Config {
@@ -277,9 +277,9 @@ func (g *guest) access(t *testing.T) *rest.Config {
 	return config
 }
 
-func startLoad(t *testing.T, config *rest.Config, seed uint64) *load.Run {
+func startLoad(t *testing.T, config *rest.Config, options load.Options) *load.Run {
 	t.Helper()
-	run, err := load.Start(t.Context(), config, load.Options{Seed: seed})
+	run, err := load.Start(t.Context(), config, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/gear"
+	"github.com/myriad-fleet/myriad/test/load"
 )
 
 // TestLabGearsInPlace has a Zonal guest in the lab climb by itself, in place: the kernel holds every container
@@ -23,9 +25,10 @@ func TestLabGearsInPlace(t *testing.T) {
 	g := s.create(t, "riser", "--region", "eu-frankfurt", "--availability", "zonal")
 	g.shifts(t, nano, nano)
 	before, pods := g.instances(t), g.podRuns(t)
-	run := g.load(t, 611)
+	// Half of the usual load: three kubelets resize a dozen pods on the same two cores.
+	run := startLoad(t, g.access(t), load.Options{Seed: 611, Rate: 30})
 	quiet(t, run)
-	climb := g.climb(t, 75)
+	climb := g.climb(t, 45*time.Second, 75)
 	run.Mark(small)
 	g.shifts(t, small, small)
 	rung, _ := gear.Find(gear.Default(), small)
