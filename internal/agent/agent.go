@@ -63,6 +63,8 @@ type Options struct {
 	Snapshots string
 	// SnapshotsRegion is the Region in which that store lies; empty: the cell's own.
 	SnapshotsRegion string
+	// Inside stands in for what the agent does inside guests; nil: it reaches them over the network.
+	Inside *Inside
 	// Versions of Kubernetes that the cell can run; nil for none.
 	Versions func() ([]string, error)
 	// Version of Myriad that the agent reports.

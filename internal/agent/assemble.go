@@ -12,7 +12,6 @@ import (
 	"github.com/myriad-fleet/myriad/internal/agent/certificates"
 	"github.com/myriad-fleet/myriad/internal/agent/credentials"
 	"github.com/myriad-fleet/myriad/internal/agent/drills"
-	"github.com/myriad-fleet/myriad/internal/agent/etcd"
 	"github.com/myriad-fleet/myriad/internal/agent/guest"
 	"github.com/myriad-fleet/myriad/internal/agent/heartbeat"
 	"github.com/myriad-fleet/myriad/internal/agent/hub"
@@ -30,12 +29,12 @@ type agent struct {
 	orders    *orders.Store
 	reports   *reports.Queue
 	guests    *guest.Reconciler
-	etcd      *etcd.Keeper
+	etcd      Etcd
 	signer    *credentials.Signer
 	cell      *cell.Reporter
 	drills    *drills.Keeper
 	load      *load.Sampler
-	roundTrip *roundtrip.Measurer
+	measurer  func(context.Context) // of round trips
 	renewer   *renewal.Renewer
 	heartbeat *heartbeat.Heart
 }
@@ -50,21 +49,20 @@ type book struct {
 func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agent, error) {
 	a := &agent{hub: connection, orders: store, reports: reports.NewQueue(connection, o.Clock, o.Log)}
 	identities := identity.NewStore(filepath.Join(o.Dir, "identities"), o.Clock)
-	keeper, err := newKeeper(o, func(id string) { a.guests.Enqueue(id) })
+	inside, err := a.reach(o, identities)
 	if err != nil {
 		return nil, err
 	}
-	a.etcd = keeper
-	inside := bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock)
+	a.etcd = inside.Etcd
 	a.load = load.New(load.Options{
-		Hub: connection, Orders: store, Identities: identities, Runtime: o.Runtime, Bootstrapped: inside.Done,
+		Hub: connection, Orders: store, Identities: identities, Runtime: o.Runtime, Bootstrapped: inside.Bootstrap.Done, Pages: inside.Pages,
 		Hosts:   func(id string) map[string]string { return a.guests.Hosts(id) },
 		Changed: func(id string) { a.guests.Enqueue(id) }, Clock: o.Clock, Log: o.Log,
 	})
 	a.guests = guest.New(guest.Options{
 		Runtime: o.Runtime, AnyAddress: o.AnyAddress, Hub: book{connection, a.reports}, Orders: store, Identities: identities,
 		Certificates: certificates.NewStore(filepath.Join(o.Dir, "certificates"), o.LeafLifetime, o.Clock),
-		Bootstrap:    inside, Etcd: a.etcd, Load: a.load,
+		Bootstrap:    inside.Bootstrap, Etcd: inside.Etcd, Load: a.load,
 		Clock: o.Clock, Log: o.Log,
 	})
 	a.signer = credentials.New(credentials.Options{
@@ -77,18 +75,34 @@ func assemble(o Options, connection *hub.Connection, store *orders.Store) (*agen
 	a.drills = drills.New(drills.Options{
 		Hub: connection, Runtime: o.Runtime, InForce: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
 	})
-	a.roundTrip = roundtrip.New(roundtrip.Options{
-		Hub: connection, Orders: store, Identities: identities, Hosts: a.guests.Hosts,
-		Changed: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
-	})
 	a.cell = cell.New(cell.Options{
 		Hub: connection, Runtime: o.Runtime, Orders: store, Versions: o.Versions, AgentVersion: o.Version,
-		Drills: a.drills.Drills, RoundTrips: a.roundTrip.RoundTrips, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
+		Drills: a.drills.Drills, RoundTrips: inside.RoundTrips, Request: a.renewer.Request, Clock: o.Clock, Log: o.Log,
 		Snapshots: o.Snapshots != "", SnapshotsRegion: o.SnapshotsRegion,
 	})
 	store.OnChange(func() { a.cell.Changed() }) // the Cell counts its guests by their orders
 	a.heartbeat = &heartbeat.Heart{Hub: connection, Holder: holder(), Clock: o.Clock, Log: o.Log}
 	return a, nil
+}
+
+// reach into guests: over the network, unless something stands in for that.
+func (a *agent) reach(o Options, identities *identity.Store) (*Inside, error) {
+	if o.Inside != nil {
+		a.measurer = func(context.Context) {}
+		return o.Inside, nil
+	}
+	keeper, err := newKeeper(o, func(id string) { a.guests.Enqueue(id) })
+	if err != nil {
+		return nil, err
+	}
+	measurer := roundtrip.New(roundtrip.Options{
+		Hub: a.hub, Orders: a.orders, Identities: identities, Hosts: func(id string) map[string]string { return a.guests.Hosts(id) },
+		Changed: func() { a.cell.Changed() }, Clock: o.Clock, Log: o.Log,
+	})
+	a.measurer = measurer.Run
+	return &Inside{
+		Bootstrap: bootstrap.New(filepath.Join(o.Dir, "bootstrapped"), o.Clock), Etcd: keeper, RoundTrips: measurer.RoundTrips,
+	}, nil
 }
 
 // connect has every part told what it works on.
@@ -116,7 +130,7 @@ func (a *agent) connect() error {
 // parts are what runs, each until the context ends.
 func (a *agent) parts() []func(context.Context) {
 	return []func(context.Context){
-		a.hub.Run, a.reports.Run, a.etcd.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.load.Run, a.roundTrip.Run, a.heartbeat.Run,
+		a.hub.Run, a.reports.Run, a.etcd.Run, a.signer.Run, a.cell.Run, a.drills.Run, a.renewer.Run, a.load.Run, a.measurer, a.heartbeat.Run,
 		a.synced,
 		func(ctx context.Context) { a.guests.Run(ctx, a.orders.IDs) },
 	}

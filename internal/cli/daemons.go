@@ -36,7 +36,7 @@ func mustHave(command *cobra.Command, flags ...string) *cobra.Command {
 }
 
 func newHub(s *session) *cobra.Command {
-	var kubeconfig, certificate, key string
+	var kubeconfig, certificate, key, metrics string
 	command := &cobra.Command{
 		Use:   "hub",
 		Short: "Run the controllers of the hub",
@@ -54,6 +54,7 @@ func newHub(s *session) *cobra.Command {
 				Config:                 config,
 				AgentAuthority:         authority,
 				LeaderElectionIdentity: processIdentity(),
+				MetricsAddress:         metrics,
 				Clock:                  clock.RealClock{},
 				Log:                    s.daemonLog(),
 			})
@@ -62,6 +63,7 @@ func newHub(s *session) *cobra.Command {
 	command.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the hub's controllers")
 	command.Flags().StringVar(&certificate, "agent-ca-certificate", "", "certificate (PEM) of the authority that signs agents' certificates")
 	command.Flags().StringVar(&key, "agent-ca-key", "", "private key (PEM) of that authority")
+	command.Flags().StringVar(&metrics, "metrics-address", "", "host:port to serve Prometheus metrics and Go's profiles on, over plain HTTP: keep it off the network (default: none)")
 	return mustHave(command, "kubeconfig", "agent-ca-certificate", "agent-ca-key")
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/pprof"
 	"os"
 	"time"
 
@@ -73,7 +75,8 @@ type Options struct {
 	// LeaderElectionIdentity names this process among those that want to lead; empty means the
 	// host's name and the process id.
 	LeaderElectionIdentity string
-	// MetricsAddress (host:port) to serve Prometheus metrics on; empty serves none.
+	// MetricsAddress (host:port) to serve Prometheus metrics and Go's profiles on, over plain HTTP: keep it off the
+	// network. Empty serves none.
 	MetricsAddress string
 	// Clock that the controllers go by; nil means the real one.
 	Clock clock.PassiveClock
@@ -151,7 +154,7 @@ func newManager(options Options, logger logr.Logger) (ctrl.Manager, error) {
 		Scheme:                        scheme,
 		Logger:                        logger,
 		Cache:                         cacheOptions(),
-		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress, ExtraHandlers: profiles()},
 		Controller:                    config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:                true,
 		LeaderElectionReleaseOnCancel: true,
@@ -165,6 +168,15 @@ func newManager(options Options, logger logr.Logger) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("make the manager: %w", err)
 	}
 	return manager, nil
+}
+
+// profiles of this process, as 'go tool pprof' reads them.
+func profiles() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
+		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
+		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+	}
 }
 
 func newScheme() (*runtime.Scheme, error) {

@@ -9,16 +9,18 @@ const (
 	maxCells = 1<<(cellBits-16) - 1
 
 	hubPort     = 6443
+	metricsPort = 8080 // of the hub's controllers
 	gatewayPort = 6443
 )
 
-type hubAddresses struct{ etcd, apiServer, controllerManager netip.Addr }
+type hubAddresses struct{ etcd, apiServer, controllerManager, controllers netip.Addr }
 
 func hubHosts(network netip.Prefix) hubAddresses {
 	return hubAddresses{
 		etcd:              at(network, 0, 2),
 		apiServer:         at(network, 0, 3),
 		controllerManager: at(network, 0, 4),
+		controllers:       at(network, 0, 5),
 	}
 }
 

@@ -42,6 +42,7 @@ func controllersManifest(home *Home, binary string) controlplane.Manifest {
 	return controlplane.Manifest{ID: controllersID, Epoch: 1, Components: []controlplane.Component{
 		daemon("hub", binary, "hub",
 			"--kubeconfig", home.path("hub", "controllers", "kubeconfig"),
+			"--metrics-address", netip.AddrPortFrom(hubHosts(home.Settings.Network).controllers, metricsPort).String(),
 			"--agent-ca-certificate", home.path("hub", "identity", string(controlplane.ClusterCA)+".crt"),
 			"--agent-ca-key", home.path("hub", "identity", string(controlplane.ClusterCA)+".key")),
 	}}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -59,7 +60,7 @@ func (s *Sampler) targets(ctx context.Context, id string, order *v1alpha1.Contro
 // read the pages of a guest at once, those of etcd members with every fourth sample and those that are not
 // known. It returns nil when no API server answers: then the guest is down.
 func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load.Sample, whole bool) {
-	access, err := s.accessTo(g)
+	open, err := s.opener(g)
 	if err != nil {
 		s.Log.Debug("a guest's load cannot be read", "guest", g.id, "error", err)
 		return nil, false
@@ -76,7 +77,7 @@ func (s *Sampler) read(ctx context.Context, g *guest, from targets) (taken *load
 			continue
 		}
 		all.Go(func() {
-			server, member, err := s.readOne(ctx, access, t)
+			server, member, err := s.readOne(ctx, open, t)
 			if err != nil {
 				s.Log.Debug("an instance's metrics cannot be read", "guest", g.id, "instance", t.Name, "error", err)
 			}
@@ -147,39 +148,59 @@ func (s *Sampler) usage(ctx context.Context, id string, seen runtime.Observation
 	return usage
 }
 
-// readOne page.
-func (s *Sampler) readOne(ctx context.Context, with *access, t target) (server *load.APIServer, member *load.Etcd, err error) {
-	if t.Kind == controlplane.APIServer {
-		err = get(ctx, with.apiServers, t.host, controlplane.APIServerPort, mostBytes, func(page io.Reader) error {
-			server, err = load.ReadAPIServer(page)
-			if err == nil {
-				server.At = s.Clock.Now()
-			}
-			return err
-		})
-		return server, nil, err
+// opener of the pages of a guest's instances.
+type opener func(ctx context.Context, t target) (io.ReadCloser, error)
+
+func (s *Sampler) opener(g *guest) (opener, error) {
+	if s.Pages != nil {
+		return func(ctx context.Context, t target) (io.ReadCloser, error) { return s.Pages(ctx, g.id, t.Name) }, nil
 	}
-	err = get(ctx, with.members, t.host, controlplane.EtcdMetricsPort, mostMemberBytes, func(page io.Reader) error {
-		member, err = load.ReadEtcd(page)
-		return err
-	})
-	return nil, member, err
+	access, err := s.accessTo(g)
+	if err != nil {
+		return nil, err
+	}
+	return access.open, nil
 }
 
-// get a page and have it read. A page that is longer than most fails to be read.
-func get(ctx context.Context, client *http.Client, host string, port int, most int64, read func(io.Reader) error) error {
+// readOne page.
+func (s *Sampler) readOne(ctx context.Context, open opener, t target) (server *load.APIServer, member *load.Etcd, err error) {
+	page, err := open(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer page.Close()
+	if t.Kind == controlplane.Etcd {
+		member, err = load.ReadEtcd(page)
+		return nil, member, err
+	}
+	if server, err = load.ReadAPIServer(page); err != nil {
+		return nil, nil, err
+	}
+	server.At = s.Clock.Now()
+	return server, nil, nil
+}
+
+// open a page of a target.
+func (a *access) open(ctx context.Context, t target) (io.ReadCloser, error) {
+	if t.Kind == controlplane.Etcd {
+		return fetch(ctx, a.members, t.host, controlplane.EtcdMetricsPort, mostMemberBytes)
+	}
+	return fetch(ctx, a.apiServers, t.host, controlplane.APIServerPort, mostBytes)
+}
+
+// fetch a page. Reading one that is longer than most fails.
+func fetch(ctx context.Context, client *http.Client, host string, port int, most int64) (io.ReadCloser, error) {
 	url := "https://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/metrics"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", url, err)
+		return nil, fmt.Errorf("ask %s: %w", url, err)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s: %s", url, response.Status)
+		return nil, errors.Join(fmt.Errorf("ask %s: %s", url, response.Status), response.Body.Close())
 	}
-	return read(http.MaxBytesReader(nil, response.Body, most))
+	return http.MaxBytesReader(nil, response.Body, most), nil
 }

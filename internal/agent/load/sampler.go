@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"hash/fnv"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -69,6 +70,9 @@ type UsageReader interface {
 	Usage(ctx context.Context, id string, seen runtime.Observation) (map[string]runtime.Usage, error)
 }
 
+// Pages opens the metrics page of an instance of a guest, an API server or a member of etcd.
+type Pages func(ctx context.Context, id, instance string) (io.ReadCloser, error)
+
 // Options of a Sampler.
 type Options struct {
 	Hub        Hub
@@ -78,6 +82,8 @@ type Options struct {
 	Runtime Runtime
 	// Hosts returns the addresses of a guest's components by instance; nil while they are not known.
 	Hosts func(id string) map[string]string
+	// Pages of instances; nil: by HTTPS, under a certificate that the guest's authorities sign.
+	Pages Pages
 	// Bootstrapped tells whether the inside of a guest has been set up.
 	Bootstrapped func(id string) bool
 	// Changed is called when Load of a guest has changed.

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -264,16 +265,23 @@ func TestRefused(t *testing.T) {
 		}
 		return made.apiServers
 	}
-	whole := func(page io.Reader) error { _, err := io.Copy(io.Discard, page); return err }
 	host := f.hosts["aaaaaaaaaa"]["kube-apiserver-a"]
-	if err := get(t.Context(), access(), host, controlplane.APIServerPort, 1000, whole); err != nil {
+	read := func(most int64) error {
+		page, err := fetch(t.Context(), access(), host, controlplane.APIServerPort, most)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, page)
+		return errors.Join(err, page.Close())
+	}
+	if err := read(1000); err != nil {
 		t.Errorf("a page: %v", err)
 	}
-	if err := get(t.Context(), access(), host, controlplane.APIServerPort, 100, whole); err == nil {
+	if read(100) == nil {
 		t.Error("a page that is too long was read")
 	}
 	f.identities["aaaaaaaaaa"] = other
-	if err := get(t.Context(), access(), host, controlplane.APIServerPort, 1000, whole); err == nil {
+	if read(1000) == nil {
 		t.Error("somebody else's page was read")
 	}
 	f.identities["aaaaaaaaaa"] = nil
