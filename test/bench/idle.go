@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/myriad-fleet/myriad/test/bench/figures"
+	"github.com/myriad-fleet/myriad/test/usage"
 )
 
 const (
@@ -20,13 +20,11 @@ const (
 	agentGuests = 10
 	// cpuWindow over which CPU time is counted.
 	cpuWindow = 60 * time.Second
-	// ticksPerSecond of the CPU times in /proc: USER_HZ, 100 on every architecture that Linux's Go has.
-	ticksPerSecond = 100
 )
 
 // benchMemory compares idle guests with idle control planes by hand that run at the same time: both
 // share the pages of the same programs, which PSS divides among all that map them.
-func benchMemory(ctx context.Context, b *bench) (results []Result, err error) {
+func benchMemory(ctx context.Context, b *bench) (results []figures.Result, err error) {
 	var guests, manuals []inProcesses
 	defer func() { err = errors.Join(err, stopAll(append(guests, manuals...))) }()
 	for i := range memoryGuests {
@@ -52,7 +50,7 @@ func benchMemory(ctx context.Context, b *bench) (results []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Result{compare(fmt.Sprintf("memory of an idle guest (PSS), mean of %d", memoryGuests), "MiB", mean(fleet), mean(hand), budgetMemory)}, nil
+	return []figures.Result{figures.Compare(fmt.Sprintf("memory of an idle guest (PSS), mean of %d", memoryGuests), "MiB", figures.Mean(fleet), figures.Mean(hand), budgetMemory)}, nil
 }
 
 // memoryOf returns the PSS of each control plane in MiB.
@@ -67,7 +65,7 @@ func memoryOf(subjects []inProcesses) ([]float64, error) {
 			return nil, fmt.Errorf("a control plane has %d processes, want 4", len(pids))
 		}
 		for _, pid := range pids {
-			size, err := pss(pid)
+			size, err := usage.PSS(pid)
 			if err != nil {
 				return nil, err
 			}
@@ -78,7 +76,7 @@ func memoryOf(subjects []inProcesses) ([]float64, error) {
 }
 
 // benchAgents reports what Myriad's own processes take while 10 guests idle.
-func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
+func benchAgents(ctx context.Context, b *bench) (results []figures.Result, err error) {
 	var guests []*guest
 	for i := range agentGuests {
 		guests = append(guests, b.guest(i))
@@ -102,19 +100,19 @@ func benchAgents(ctx context.Context, b *bench) (results []Result, err error) {
 	}
 	for _, instance := range slices.Sorted(maps.Keys(processes)) {
 		name := strings.TrimPrefix(instance, "platform/")
-		size, err := pss(processes[instance])
+		size, err := usage.PSS(processes[instance])
 		if err != nil {
 			return nil, err
 		}
 		results = append(results,
-			report(name+", CPU with 10 guests", "millicores", used[instance]),
-			report(name+", PSS with 10 guests", "MiB", size))
+			figures.Report(name+", CPU with 10 guests", "millicores", used[instance]),
+			figures.Report(name+", PSS with 10 guests", "MiB", size))
 	}
 	return results, nil
 }
 
 // benchLabAgent reports what the agent of the lab takes while guests idle.
-func benchLabAgent(ctx context.Context, b *bench) (results []Result, err error) {
+func benchLabAgent(ctx context.Context, b *bench) (results []figures.Result, err error) {
 	var guests []*guest
 	for i := range b.guests {
 		guests = append(guests, b.guest(i))
@@ -138,13 +136,13 @@ func benchLabAgent(ctx context.Context, b *bench) (results []Result, err error) 
 		return nil, err
 	}
 	for instance, pid := range agent {
-		pss, pssErr := memory(pid, "Pss")
-		rss, rssErr := memory(pid, "Rss")
+		pss, pssErr := usage.PSS(pid)
+		rss, rssErr := usage.RSS(pid)
 		err = errors.Join(pssErr, rssErr)
 		results = append(results,
-			report(fmt.Sprintf("agent of the lab, CPU with %d guests", b.guests), "millicores", used[instance]),
-			report(fmt.Sprintf("agent of the lab, PSS with %d guests", b.guests), "MiB", pss),
-			report(fmt.Sprintf("agent of the lab, RSS with %d guests", b.guests), "MiB", rss))
+			figures.Report(fmt.Sprintf("agent of the lab, CPU with %d guests", b.guests), "millicores", used[instance]),
+			figures.Report(fmt.Sprintf("agent of the lab, PSS with %d guests", b.guests), "MiB", pss),
+			figures.Report(fmt.Sprintf("agent of the lab, RSS with %d guests", b.guests), "MiB", rss))
 	}
 	return results, err
 }
@@ -157,33 +155,6 @@ func settle(ctx context.Context, duration time.Duration) error {
 	case <-time.After(duration):
 		return nil
 	}
-}
-
-// pss is the proportional set size of a process in MiB.
-func pss(pid int) (float64, error) { return memory(pid, "Pss") }
-
-// memory of a process in MiB as a field of its smaps_rollup tells, such as Pss or Rss.
-func memory(pid int, field string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
-	}
-	size, err := rollup(string(text), field)
-	if err != nil {
-		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
-	}
-	return size, nil
-}
-
-// rollup reads a field of a smaps_rollup, which counts in KiB, as MiB.
-func rollup(text, field string) (float64, error) {
-	for line := range strings.Lines(text) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field+":" {
-			kib, err := strconv.ParseFloat(fields[1], 64)
-			return kib / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no line '%s:'", field)
 }
 
 // cpuOver returns the millicores that each process uses over cpuWindow, which it lets pass.
@@ -210,20 +181,11 @@ func cpuOver(ctx context.Context, processes map[string]int) (map[string]float64,
 func cpuOf(processes map[string]int) (map[string]float64, error) {
 	used := map[string]float64{}
 	for instance, pid := range processes {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		seconds, err := usage.CPUSeconds(pid)
 		if err != nil {
-			return nil, fmt.Errorf("read the CPU time of %s: %w", instance, err)
+			return nil, fmt.Errorf("%s: %w", instance, err)
 		}
-		// The second field, the program's name, may hold anything; the last ')' ends it.
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		const utime, stime = 14 - 3, 15 - 3 // proc_pid_stat(5)
-		for _, field := range []int{utime, stime} {
-			ticks, err := strconv.ParseFloat(fields[field], 64)
-			if err != nil {
-				return nil, fmt.Errorf("read the CPU time of %s: %w", instance, err)
-			}
-			used[instance] += ticks / ticksPerSecond
-		}
+		used[instance] = seconds
 	}
 	return used, nil
 }

@@ -16,10 +16,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/test/bench/figures"
 )
 
 // benchLabDelete measures how long it takes until nothing of a deleted guest is left.
-func benchLabDelete(ctx context.Context, b *bench) ([]Result, error) {
+func benchLabDelete(ctx context.Context, b *bench) ([]figures.Result, error) {
 	var seconds []float64
 	for i := range b.runs {
 		g := b.guest(i)
@@ -32,9 +33,9 @@ func benchLabDelete(ctx context.Context, b *bench) ([]Result, error) {
 		}
 		seconds = append(seconds, took)
 	}
-	return []Result{
-		bound(fmt.Sprintf("delete until nothing is left, slowest of %d", b.runs), "s", slices.Max(seconds), budgetDelete),
-		report("delete until nothing is left, p50", "s", median(seconds)),
+	return []figures.Result{
+		figures.Bound(fmt.Sprintf("delete until nothing is left, slowest of %d", b.runs), "s", slices.Max(seconds), budgetDelete),
+		figures.Report("delete until nothing is left, p50", "s", figures.Median(seconds)),
 	}, nil
 }
 

@@ -11,16 +11,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/test/bench/figures"
 )
 
 // benchLabCreate measures create to ready of one guest in the lab at a time, by turns with the same
 // pods by hand.
-func benchLabCreate(ctx context.Context, b *bench) ([]Result, error) {
+func benchLabCreate(ctx context.Context, b *bench) ([]figures.Result, error) {
 	return b.byTurns(ctx, func(run int) (subject, error) { return b.pods(run) })
 }
 
 // benchLabBurst measures many creates at once in the lab against as many by hand at once.
-func benchLabBurst(ctx context.Context, b *bench) ([]Result, error) {
+func benchLabBurst(ctx context.Context, b *bench) ([]figures.Result, error) {
 	var guests, manuals []inPods
 	for i := range b.guests {
 		manual, err := b.pods(i)
@@ -37,11 +38,11 @@ func benchLabBurst(ctx context.Context, b *bench) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	restarted := bound(fmt.Sprintf("%d at once, container restarts", b.guests), "", restarts, budgetRestarts)
+	restarted := figures.Bound(fmt.Sprintf("%d at once, container restarts", b.guests), "", restarts, budgetRestarts)
 	restarted.Reference = &handRestarts
-	return []Result{
-		compare(fmt.Sprintf("%d at once, until all are ready", b.guests), "s", slices.Max(fleet), slices.Max(hand), budgetBurstAll),
-		beside(fmt.Sprintf("%d at once, p50", b.guests), "s", median(fleet), median(hand)),
+	return []figures.Result{
+		figures.Compare(fmt.Sprintf("%d at once, until all are ready", b.guests), "s", slices.Max(fleet), slices.Max(hand), budgetBurstAll),
+		figures.Beside(fmt.Sprintf("%d at once, p50", b.guests), "s", figures.Median(fleet), figures.Median(hand)),
 		restarted,
 	}, nil
 }
@@ -66,7 +67,7 @@ func (b *bench) burstInLab(ctx context.Context, subjects []inPods) (seconds []fl
 }
 
 // benchLabReadyLag measures how much later than it is true the hub says that a guest is ready.
-func benchLabReadyLag(ctx context.Context, b *bench) ([]Result, error) {
+func benchLabReadyLag(ctx context.Context, b *bench) ([]figures.Result, error) {
 	var lags []float64
 	for i := range b.runs {
 		lag, err := b.readyLag(ctx, b.guest(i))
@@ -75,9 +76,9 @@ func benchLabReadyLag(ctx context.Context, b *bench) ([]Result, error) {
 		}
 		lags = append(lags, lag)
 	}
-	return []Result{
-		bound(fmt.Sprintf("from being ready to Ready=True, slowest of %d", b.runs), "s", slices.Max(lags), budgetReadyLag),
-		report("from being ready to Ready=True, p50", "s", median(lags)),
+	return []figures.Result{
+		figures.Bound(fmt.Sprintf("from being ready to Ready=True, slowest of %d", b.runs), "s", slices.Max(lags), budgetReadyLag),
+		figures.Report("from being ready to Ready=True, p50", "s", figures.Median(lags)),
 	}, nil
 }
 

@@ -13,7 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/myriad-fleet/myriad/test/bench/figures"
 	"github.com/myriad-fleet/myriad/test/bench/sampling"
+	"github.com/myriad-fleet/myriad/test/usage"
 )
 
 const (
@@ -53,7 +55,7 @@ func sample(ctx context.Context, dir string) error {
 
 // benchAgentLoad measures what sampling the load of 100 guests costs a process: of all that it reads and
 // nothing else. Who serves the pages is another one.
-func benchAgentLoad(ctx context.Context, _ *bench) (results []Result, err error) {
+func benchAgentLoad(ctx context.Context, _ *bench) (results []figures.Result, err error) {
 	dir, err := os.MkdirTemp("", "myriad-")
 	if err != nil {
 		return nil, fmt.Errorf("make a directory: %w", err)
@@ -96,12 +98,12 @@ func benchAgentLoad(ctx context.Context, _ *bench) (results []Result, err error)
 		return nil, errors.Join(err, fmt.Errorf("all is known of %s of %d guests: what was measured is not worth telling", whole, sampling.Guests))
 	}
 	name := fmt.Sprintf("sampling the load of %d Zonal guests, ", sampling.Guests)
-	return []Result{
-		bound(name+"CPU over idle while they change", "millicores", busy.cpu-idle.cpu, budgetSamplingCPU),
-		bound(name+"CPU over idle while they stay as they are", "millicores", quiet.cpu-idle.cpu, budgetSamplingCPU),
-		bound(name+"PSS over idle", "MiB", max(busy.pss, quiet.pss)-idle.pss, budgetSamplingMemory),
-		bound(name+"RSS over idle", "MiB", max(busy.rss, quiet.rss)-idle.rss, budgetSamplingMemory),
-		report("the same process before, PSS", "MiB", idle.pss),
+	return []figures.Result{
+		figures.Bound(name+"CPU over idle while they change", "millicores", busy.cpu-idle.cpu, budgetSamplingCPU),
+		figures.Bound(name+"CPU over idle while they stay as they are", "millicores", quiet.cpu-idle.cpu, budgetSamplingCPU),
+		figures.Bound(name+"PSS over idle", "MiB", max(busy.pss, quiet.pss)-idle.pss, budgetSamplingMemory),
+		figures.Bound(name+"RSS over idle", "MiB", max(busy.rss, quiet.rss)-idle.rss, budgetSamplingMemory),
+		figures.Report("the same process before, PSS", "MiB", idle.pss),
 	}, nil
 }
 
@@ -158,7 +160,7 @@ func (r *role) measure(ctx context.Context) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	proportional, pssErr := memory(r.pid, "Pss")
-	resident, rssErr := memory(r.pid, "Rss")
+	proportional, pssErr := usage.PSS(r.pid)
+	resident, rssErr := usage.RSS(r.pid)
 	return taken{cpu: used[r.name], pss: proportional, rss: resident}, errors.Join(pssErr, rssErr)
 }

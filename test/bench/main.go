@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/internal/distribution"
+	"github.com/myriad-fleet/myriad/test/bench/figures"
 	"github.com/myriad-fleet/myriad/test/fleet"
 )
 
@@ -41,7 +42,7 @@ const upDeadline = 5 * time.Minute
 // benchmarks by name, in the order in which they run.
 var benchmarks = []struct {
 	name string
-	run  func(context.Context, *bench) ([]Result, error)
+	run  func(context.Context, *bench) ([]figures.Result, error)
 }{
 	{"create", benchCreate},
 	{"burst", benchBurst},
@@ -140,13 +141,13 @@ func run(ctx context.Context, o options, out io.Writer) (missed int, err error) 
 		if err != nil {
 			return missed, fmt.Errorf("%s: %w", benchmark.name, err)
 		}
-		if err := printTable(out, benchmark.name, results); err != nil {
+		if err := figures.PrintTable(out, benchmark.name, results); err != nil {
 			return missed, err
 		}
-		if err := writeJSON(filepath.Join(o.out, benchmark.name+".json"), results); err != nil {
+		if err := figures.WriteJSON(filepath.Join(o.out, benchmark.name+".json"), results); err != nil {
 			return missed, err
 		}
-		missed += countMissed(results)
+		missed += figures.Missed(results)
 	}
 	if missed > 0 {
 		_, err = fmt.Fprintf(out, "\n%d budgets are NOT met\n", missed)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/myriad-fleet/myriad/test/bench/figures"
 )
 
 const (
@@ -18,12 +20,12 @@ const (
 )
 
 // benchCreate measures create to ready of one guest at a time, by turns with one by hand.
-func benchCreate(ctx context.Context, b *bench) ([]Result, error) {
+func benchCreate(ctx context.Context, b *bench) ([]figures.Result, error) {
 	return b.byTurns(ctx, func(int) (subject, error) { return b.manual(0, pollOne) })
 }
 
 // byTurns measures create to ready of one guest and of one by hand, again and again.
-func (b *bench) byTurns(ctx context.Context, byHand func(run int) (subject, error)) ([]Result, error) {
+func (b *bench) byTurns(ctx context.Context, byHand func(run int) (subject, error)) ([]figures.Result, error) {
 	var fleet, hand []float64
 	for i := range b.runs {
 		manual, err := byHand(i)
@@ -45,16 +47,16 @@ func (b *bench) byTurns(ctx context.Context, byHand func(run int) (subject, erro
 			*side.seconds = append(*side.seconds, seconds...)
 		}
 	}
-	return []Result{
-		compare(fmt.Sprintf("create to ready, p50 of %d", b.runs), "s", median(fleet), median(hand), budgetCreate),
-		report("create to ready, slowest", "s", slices.Max(fleet)),
-		report("create to ready, slowest by hand", "s", slices.Max(hand)),
+	return []figures.Result{
+		figures.Compare(fmt.Sprintf("create to ready, p50 of %d", b.runs), "s", figures.Median(fleet), figures.Median(hand), budgetCreate),
+		figures.Report("create to ready, slowest", "s", slices.Max(fleet)),
+		figures.Report("create to ready, slowest by hand", "s", slices.Max(hand)),
 	}, nil
 }
 
 // benchBurst measures 10 and 20 creates at once against as many by hand at once.
-func benchBurst(ctx context.Context, b *bench) ([]Result, error) {
-	var results []Result
+func benchBurst(ctx context.Context, b *bench) ([]figures.Result, error) {
+	var results []figures.Result
 	for _, count := range []int{10, 20} {
 		var guests, manuals []subject
 		for i := range count {
@@ -73,8 +75,8 @@ func benchBurst(ctx context.Context, b *bench) ([]Result, error) {
 			return nil, err
 		}
 		results = append(results,
-			compare(fmt.Sprintf("%d at once, until all are ready", count), "s", slices.Max(fleet), slices.Max(hand), budgetBurstAll),
-			compare(fmt.Sprintf("%d at once, p50", count), "s", median(fleet), median(hand), budgetBurstP50),
+			figures.Compare(fmt.Sprintf("%d at once, until all are ready", count), "s", slices.Max(fleet), slices.Max(hand), budgetBurstAll),
+			figures.Compare(fmt.Sprintf("%d at once, p50", count), "s", figures.Median(fleet), figures.Median(hand), budgetBurstP50),
 		)
 	}
 	return results, nil

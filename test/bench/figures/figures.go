@@ -1,4 +1,5 @@
-package main
+// Package figures holds what benchmarks measure, and prints it.
+package figures
 
 import (
 	"encoding/json"
@@ -11,22 +12,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/google/renameio/v2"
-)
-
-// The budgets of docs/benchmarks.md: the most that a figure of the fleet may be, as a multiple of the
-// same by hand.
-const (
-	budgetCreate   = 1.25 // create to ready, one guest
-	budgetBurstAll = 1.1  // many at once, until all are ready
-	budgetBurstP50 = 0.6  // many at once, median: they start in turn instead of all together
-	budgetMemory   = 1.05 // PSS of an idle guest
-)
-
-// The budgets of the lab that are absolute.
-const (
-	budgetRestarts = 0  // of containers while many guests start at once
-	budgetReadyLag = 1  // seconds from being ready until the hub says so
-	budgetDelete   = 10 // seconds from 'myriad cluster delete' until nothing is left
 )
 
 // Result is one figure of a benchmark.
@@ -42,38 +27,39 @@ type Result struct {
 	Met       *bool    `json:"met"`
 }
 
-// compare makes a result with a reference and a budget.
-func compare(name, unit string, value, reference, budget float64) Result {
+// Compare makes a result with a reference and a budget.
+func Compare(name, unit string, value, reference, budget float64) Result {
 	ratio := value / reference
 	met := ratio <= budget
 	return Result{Name: name, Value: value, Unit: unit, Reference: &reference, Ratio: &ratio, Budget: &budget, Met: &met}
 }
 
-// beside makes a result with a reference and without a budget.
-func beside(name, unit string, value, reference float64) Result {
+// Beside makes a result with a reference and without a budget.
+func Beside(name, unit string, value, reference float64) Result {
 	ratio := value / reference
 	return Result{Name: name, Value: value, Unit: unit, Reference: &reference, Ratio: &ratio}
 }
 
-// bound makes a result whose budget is absolute.
-func bound(name, unit string, value, budget float64) Result {
+// Bound makes a result whose budget is absolute.
+func Bound(name, unit string, value, budget float64) Result {
 	met := value <= budget
 	return Result{Name: name, Value: value, Unit: unit, Budget: &budget, Met: &met}
 }
 
-// atLeast makes a result with a reference, of which it must be that share or more.
-func atLeast(name, unit string, value, reference, budget float64) Result {
+// AtLeast makes a result with a reference, of which it must be that share or more.
+func AtLeast(name, unit string, value, reference, budget float64) Result {
 	ratio := value / reference
 	met := ratio >= budget
 	return Result{Name: name, Value: value, Unit: unit, Reference: &reference, Ratio: &ratio, Budget: &budget, Met: &met}
 }
 
-// report makes a result that is only reported.
-func report(name, unit string, value float64) Result {
+// Report makes a result that is only reported.
+func Report(name, unit string, value float64) Result {
 	return Result{Name: name, Value: value, Unit: unit}
 }
 
-func countMissed(results []Result) int {
+// Missed counts the budgets that are not met.
+func Missed(results []Result) int {
 	missed := 0
 	for _, result := range results {
 		if result.Met != nil && !*result.Met {
@@ -83,7 +69,8 @@ func countMissed(results []Result) int {
 	return missed
 }
 
-func printTable(out io.Writer, name string, results []Result) error {
+// PrintTable of a benchmark.
+func PrintTable(out io.Writer, name string, results []Result) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "\n%s\tfleet\treference\tunit\tratio\tbudget\tmet\n", name)
 	for _, r := range results {
@@ -103,7 +90,8 @@ func number(value *float64) string {
 	return strconv.FormatFloat(*value, 'f', 2, 64)
 }
 
-func writeJSON(path string, results []Result) error {
+// WriteJSON writes the results to a file, and its directory if need be.
+func WriteJSON(path string, results []Result) error {
 	text, err := json.MarshalIndent(results, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
@@ -117,7 +105,8 @@ func writeJSON(path string, results []Result) error {
 	return nil
 }
 
-func median(values []float64) float64 {
+// Median of values; there must be one.
+func Median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	middle := len(sorted) / 2
 	if len(sorted)%2 == 1 {
@@ -126,7 +115,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-func mean(values []float64) float64 {
+// Mean of values; there must be one.
+func Mean(values []float64) float64 {
 	var sum float64
 	for _, value := range values {
 		sum += value
