@@ -35,8 +35,19 @@ func CPUSeconds(pid int) (float64, error) {
 // PSS of a process in MiB: its memory, that which it shares divided among all that map it.
 func PSS(pid int) (float64, error) { return memory(pid, "Pss") }
 
-// RSS of a process in MiB: its memory, that which it shares counted whole.
-func RSS(pid int) (float64, error) { return memory(pid, "Rss") }
+// RSS of a process in MiB: its memory, that which it shares counted whole. It costs next to nothing, where PSS walks
+// the page tables.
+func RSS(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	var size, resident float64 // in pages: proc_pid_statm(5)
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	return resident * float64(os.Getpagesize()) / (1 << 20), nil
+}
 
 // memory of a process in MiB as a field of its smaps_rollup tells.
 func memory(pid int, field string) (float64, error) {

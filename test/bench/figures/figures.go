@@ -20,7 +20,7 @@ type Result struct {
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"`
 	// Reference is the same figure by hand (in placement the bound that nothing can exceed), Ratio is Value / Reference,
-	// Budget bounds Ratio, or Value where there is no Ratio, from above (density from below), Met says whether it does. They are null for what is only reported.
+	// Budget bounds Ratio, or Value where there is no Ratio, from above (densities and rates from below), Met says whether it does. They are null for what is only reported.
 	Reference *float64 `json:"reference"`
 	Ratio     *float64 `json:"ratio"`
 	Budget    *float64 `json:"budget"`
@@ -43,6 +43,12 @@ func Beside(name, unit string, value, reference float64) Result {
 // Bound makes a result whose budget is absolute.
 func Bound(name, unit string, value, budget float64) Result {
 	met := value <= budget
+	return Result{Name: name, Value: value, Unit: unit, Budget: &budget, Met: &met}
+}
+
+// Floor makes a result that must be an absolute budget or more.
+func Floor(name, unit string, value, budget float64) Result {
+	met := value >= budget
 	return Result{Name: name, Value: value, Unit: unit, Budget: &budget, Met: &met}
 }
 

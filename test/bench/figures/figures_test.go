@@ -22,6 +22,8 @@ func TestResults(t *testing.T) {
 		{"no restart is worse than one, however many there are by hand", with(Bound("x", "", 1, 0), 7), "NO", 1},
 		{"a share of a bound that is large enough", AtLeast("x", "GiB", 97, 100, 0.97), "yes", 0},
 		{"a share of a bound that is too small", AtLeast("x", "GiB", 96.9, 100, 0.97), "NO", 1},
+		{"a rate at its budget", Floor("x", "/s", 100, 100), "yes", 0},
+		{"a rate below its budget", Floor("x", "/s", 99, 100), "NO", 1},
 		{"a ratio without a budget", Beside("x", "s", 9, 4), "-", 0},
 		{"a figure alone", Report("x", "s", 9), "-", 0},
 	}
