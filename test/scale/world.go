@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -116,18 +117,17 @@ func (w *world) cordonLocal(ctx context.Context) error {
 
 // makeTopology writes regions, templates, tenants, a user, and cells.
 func (w *world) makeTopology(ctx context.Context) error {
-	var local v1alpha1.RegionList
-	if err := w.hub.List(ctx, &local); err != nil {
-		return fmt.Errorf("list Regions: %w", err)
-	}
 	var standard v1alpha1.ClusterTemplate
 	if err := w.hub.Get(ctx, client.ObjectKey{Name: "standard"}, &standard); err != nil {
 		return fmt.Errorf("read ClusterTemplate standard: %w", err)
 	}
-	objects := w.regions(local.Items[0].Spec.EscrowRecipient)
-	for _, name := range w.plan.Templates {
-		template := &v1alpha1.ClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: *standard.Spec.DeepCopy()}
-		template.Spec.Kind = name
+	objects, err := w.regions()
+	if err != nil {
+		return err
+	}
+	for _, t := range w.plan.Templates {
+		template := &v1alpha1.ClusterTemplate{ObjectMeta: metav1.ObjectMeta{Name: t.Name}, Spec: *standard.Spec.DeepCopy()}
+		template.Spec.Kind = t.Kind
 		objects = append(objects, template)
 	}
 	for _, tenant := range w.plan.Tenants {
@@ -152,17 +152,25 @@ func (w *world) makeTopology(ctx context.Context) error {
 	return all.Wait()
 }
 
-func (w *world) regions(recipient string) []client.Object {
+func (w *world) regions() ([]client.Object, error) {
+	recipients := map[string]string{} // by area: who could read two areas' escrow would be above both laws
 	var objects []client.Object
 	for i, region := range w.plan.Regions {
+		if recipients[region.Area] == "" {
+			key, err := age.GenerateX25519Identity()
+			if err != nil {
+				return nil, fmt.Errorf("make a recovery key for area %s: %w", region.Area, err)
+			}
+			recipients[region.Area] = key.Recipient().String()
+		}
 		objects = append(objects, &v1alpha1.Region{ObjectMeta: metav1.ObjectMeta{Name: region.Name}, Spec: v1alpha1.RegionSpec{
-			Area: region.Area, Zones: zones, EscrowRecipient: recipient,
+			Area: region.Area, Zones: zones, EscrowRecipient: recipients[region.Area],
 			Gateway: v1alpha1.RegionGateway{
 				Address: fmt.Sprintf("198.51.100.%d", i+1), Port: 6443, FirstPlainPort: firstPort, LastPlainPort: lastPort, Domain: region.Name + ".example.com",
 			},
 		}})
 	}
-	return objects
+	return objects, nil
 }
 
 // rights of the user: what a tenant may do with Clusters, in every namespace.

@@ -32,9 +32,9 @@ var areas = []string{"cn", "eu", "us", "ap"}
 
 // kinds of template with their weights.
 var kinds = []struct {
-	name   string
+	Template
 	weight float64
-}{{"standard", 0.7}, {"serverless", 0.15}, {"ai", 0.1}, {"edge", 0.05}}
+}{{Template{"standard", "Standard"}, 0.7}, {Template{"serverless", "Serverless"}, 0.15}, {Template{"ai", "AI"}, 0.1}, {Template{"edge", "Edge"}, 0.05}}
 
 // Shape of a fleet.
 type Shape struct {
@@ -49,9 +49,11 @@ type Fleet struct {
 	Clusters []Cluster
 	// Tenants are namespaces.
 	Tenants []string
-	// Templates are names of ClusterTemplates.
-	Templates []string
+	Templates []Template
 }
+
+// Template of a fleet.
+type Template struct{ Name, Kind string }
 
 // Region of a fleet.
 type Region struct {
@@ -84,7 +86,7 @@ func New(shape Shape) (Fleet, error) {
 	perRegionCells := split(shape.Cells, shares(perRegion))
 	var fleet Fleet
 	for _, kind := range kinds {
-		fleet.Templates = append(fleet.Templates, kind.name)
+		fleet.Templates = append(fleet.Templates, kind.Template)
 	}
 	for i := range shape.Regions {
 		region := Region{Name: fmt.Sprintf("region-%02d", i+1), Area: areas[i%len(areas)]}
@@ -116,7 +118,7 @@ func (f *Fleet) cluster(random *rand.Rand, owners []float64, region Region) Clus
 		weights[i] = kind.weight
 	}
 	cluster := Cluster{
-		Namespace: f.Tenants[draw(random, owners)], Template: kinds[draw(random, cumulate(weights))].name,
+		Namespace: f.Tenants[draw(random, owners)], Template: kinds[draw(random, cumulate(weights))].Name,
 		Region: region.Name, Zonal: random.Float64() < zonalShare,
 	}
 	if random.Float64() < anywhereShare {
