@@ -179,6 +179,9 @@ type shown struct {
 	Charts   int               `json:"charts"`
 	Empty    []string          `json:"empty"`    // charts without a size
 	Nameless int               `json:"nameless"` // charts without a text alternative
+	Outside  []string          `json:"outside"`  // texts that the window cuts off
+	Cut      []string          `json:"cut"`      // numbers of phases that their place cuts off
+	Overlaps []string          `json:"overlaps"` // texts beside the same axis, or of phases, that cover each other
 	Figures  map[string]string `json:"figures"`
 	Ground   string            `json:"ground"`
 }
@@ -186,11 +189,33 @@ type shown struct {
 const look = `(() => {
 	const charts = [...document.querySelectorAll('svg.graph')];
 	const size = (svg) => { const box = svg.getBoundingClientRect(); return box.width >= 40 && box.height >= 8; };
+	const texts = () => {
+		const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+		while (walker.nextNode()) if (walker.currentNode.data.trim()) found.push(walker.currentNode);
+		return found;
+	};
+	const leaves = (node) => {
+		const range = document.createRange();
+		range.selectNodeContents(node);
+		return [...range.getClientRects()].some((box) => box.width > 0 && (box.left < 0 || box.right > window.innerWidth));
+	};
+	const overlaps = (group) => {
+		const boxes = [...group.children].map((e) => [e.textContent, e.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+		return boxes.flatMap(([a, one], i) => boxes.slice(i + 1).filter(([, other]) =>
+			Math.min(one.right, other.right) - Math.max(one.left, other.left) > 0.5 && Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 0.5,
+		).map(([b]) => a + ' and ' + b));
+	};
 	return {
 		overflow: document.documentElement.scrollWidth - window.innerWidth,
 		charts: charts.length,
 		empty: charts.filter((svg) => !size(svg)).map((svg) => svg.getAttribute('aria-label')),
 		nameless: charts.filter((svg) => !svg.getAttribute('aria-label') || !svg.querySelector('title')).length,
+		outside: texts().filter((node) => !node.parentElement.closest('.scroll, title, .bands em')).filter(leaves).map((node) => node.data.trim()),
+		cut: [...document.querySelectorAll('.bands b')].filter((e) => {
+			const box = e.getBoundingClientRect(), place = e.parentElement.getBoundingClientRect();
+			return box.right > place.right + 0.5 || box.bottom > place.bottom + 0.5;
+		}).map((e) => e.textContent),
+		overlaps: [...document.querySelectorAll('.xaxis, .yaxis, .bands')].flatMap(overlaps),
 		figures: Object.fromEntries([...document.querySelectorAll('[data-key]')].map((e) => [e.dataset.key, e.textContent.trim()])),
 		ground: getComputedStyle(document.body).backgroundColor,
 	};
@@ -249,6 +274,9 @@ func (s *seen) check(t *testing.T, name string, want map[string]string) {
 	}
 	if s.Page.Overflow > 0 {
 		t.Errorf("%s: the page is %d px wider than the window", name, s.Page.Overflow)
+	}
+	if len(s.Page.Outside) > 0 || len(s.Page.Cut) > 0 || len(s.Page.Overlaps) > 0 {
+		t.Errorf("%s: the window cuts off %q, a chart cuts off %q, and these texts cover each other: %q", name, s.Page.Outside, s.Page.Cut, s.Page.Overlaps)
 	}
 	if s.Page.Charts == 0 || len(s.Page.Empty) > 0 || s.Page.Nameless > 0 {
 		t.Errorf("%s: of %d charts %d have no name, and these no size: %s", name, s.Page.Charts, s.Page.Nameless, s.Page.Empty)

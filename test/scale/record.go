@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/myriad-fleet/myriad/test/bench/figures"
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 	"github.com/myriad-fleet/myriad/test/scale/witness"
 )
 
@@ -28,48 +29,10 @@ const (
 	mostFailures      = 5
 )
 
-// Run is what is written of a run, for plots.
-type Run struct {
-	Clusters int       `json:"clusters"`
-	Cells    int       `json:"cells"`
-	Seed     uint64    `json:"seed"`
-	Began    time.Time `json:"began"`
-	Phases   []Phase   `json:"phases"`
-	Samples  []Sample  `json:"samples"`
-	// Figures are the table.
-	Figures []figures.Result `json:"figures"`
-	// Problems are promises that were broken.
-	Problems []string `json:"problems"`
-}
-
-// Phase of a run.
-type Phase struct {
-	Name string `json:"name"`
-	// From and To in seconds since the run began.
-	From float64 `json:"from"`
-	To   float64 `json:"to"`
-	// CPUSeconds and PeakMiB by part.
-	CPUSeconds map[string]float64 `json:"cpuSeconds"`
-	PeakMiB    map[string]float64 `json:"peakMiB"`
-}
-
-// Sample of a run.
-type Sample struct {
-	// At in seconds since the run began.
-	At    float64 `json:"at"`
-	Bound int     `json:"bound"`
-	Ready int     `json:"ready"`
-	// Created and not gone.
-	Created int `json:"created"`
-	// Cores and MiB by part.
-	Cores map[string]float64 `json:"cores"`
-	MiB   map[string]float64 `json:"mib"`
-}
-
 // record keeps what is measured.
 type record struct {
 	mu         sync.Mutex
-	run        Run
+	run        plots.Run
 	before     reading // at the begin of the phase
 	last       reading
 	shown      time.Time
@@ -82,7 +45,7 @@ type record struct {
 
 func newRecord(o options) *record {
 	return &record{
-		run:        Run{Clusters: o.clusters, Cells: o.cells, Seed: o.seed, Began: time.Now()},
+		run:        plots.Run{Clusters: o.clusters, Cells: o.cells, Seed: o.seed, Began: time.Now()},
 		onTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 }
@@ -91,7 +54,7 @@ func (r *record) begin(name string, at reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.before = at
-	r.run.Phases = append(r.run.Phases, Phase{Name: name, From: at.at.Sub(r.run.Began).Seconds()})
+	r.run.Phases = append(r.run.Phases, plots.Phase{Name: name, From: at.at.Sub(r.run.Began).Seconds()})
 	r.say("--- %s", name)
 }
 
@@ -138,7 +101,7 @@ func (r *record) sample(at reading, counts witness.Counts) {
 	}
 	cores := at.cores(r.last)
 	r.last = at
-	r.run.Samples = append(r.run.Samples, Sample{
+	r.run.Samples = append(r.run.Samples, plots.Sample{
 		At: at.at.Sub(r.run.Began).Seconds(), Bound: counts.Bound, Ready: counts.Ready, Created: counts.Created, Cores: cores, MiB: at.mebibytes,
 	})
 	line := fmt.Sprintf("%d created, %d bound, %d ready, %d gone, %d shifts, %d broken; cores %s", counts.Created, counts.Bound, counts.Ready, counts.Gone,

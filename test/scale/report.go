@@ -10,6 +10,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/myriad-fleet/myriad/test/bench/figures"
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 )
 
 // budgetGrowth is the most that a cluster may cost in a fleet, as a multiple of the same in a fleet of growthFrom.
@@ -47,7 +48,7 @@ func (w *world) report(out io.Writer) (missed int, err error) {
 	if err := writeRun(w.out, &r.run); err != nil {
 		return 0, err
 	}
-	return figures.Missed(r.run.Figures), writePlots(w.out)
+	return figures.Missed(r.run.Figures), plots.Write(plotsDir(w.out))
 }
 
 // costs of a cluster: CPU from the first creation until all are Ready, and memory at most while idle beyond what
@@ -74,12 +75,15 @@ func (r *record) costs() []figures.Result {
 	return results
 }
 
+// plotsDir holds what is written of runs, and their plots.
+func plotsDir(out string) string { return filepath.Join(out, "scale") }
+
 // runFile of a run.
 func runFile(out string, clusters int, seed uint64) string {
-	return filepath.Join(out, "scale", fmt.Sprintf("%d-%d.json", clusters, seed))
+	return filepath.Join(plotsDir(out), fmt.Sprintf("%d-%d.json", clusters, seed))
 }
 
-func writeRun(out string, run *Run) error {
+func writeRun(out string, run *plots.Run) error {
 	text, err := json.Marshal(run)
 	if err != nil {
 		return fmt.Errorf("write the run: %w", err)
@@ -94,30 +98,9 @@ func writeRun(out string, run *Run) error {
 	return nil
 }
 
-// readRuns that were written, the smallest first.
-func readRuns(out string) ([]Run, error) {
-	files, err := filepath.Glob(filepath.Join(out, "scale", "*-*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("read earlier runs: %w", err)
-	}
-	var runs []Run
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read earlier runs: %w", err)
-		}
-		var run Run
-		if err := json.Unmarshal(text, &run); err != nil {
-			return nil, fmt.Errorf("read earlier runs: %s: %w; remove it", file, err)
-		}
-		runs = append(runs, run)
-	}
-	return runs, nil
-}
-
 // readReference is what a cluster costs in a fleet of a thousand, by name; empty when none was measured.
 func readReference(out string) (map[string]float64, error) {
-	runs, err := readRuns(out)
+	runs, err := plots.Read(plotsDir(out))
 	if err != nil {
 		return nil, err
 	}
