@@ -174,20 +174,22 @@ type ClusterStatus struct {
 	Availability Availability `json:"availability,omitempty"`
 	// Endpoint that clients dial.
 	// +optional
+	// +structType=atomic
 	Endpoint *GuestEndpoint `json:"endpoint,omitempty"`
 	// CABundle (PEM) that the guest's API servers are verified by.
 	// +optional
 	CABundle string `json:"caBundle,omitempty"`
 	// Gear that the guest has, and why; none while gears are not computed for it.
 	// +optional
+	// +structType=atomic
 	Gear *ClusterGear `json:"gear,omitempty"`
 	// Placement is why the guest lies where it lies; none until it is bound.
 	// +optional
+	// +structType=atomic
 	Placement *ClusterPlacement `json:"placement,omitempty"`
 	// RejectedCells says for each cell that did not take the guest why, as of the last decision.
 	// +optional
-	// +listType=map
-	// +listMapKey=cell
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	RejectedCells []RejectedCell `json:"rejectedCells,omitempty"`
 	// ObservedGeneration is the generation of the spec that this status speaks of.

@@ -132,6 +132,9 @@ const (
 	// AnnotationBooking on a Cluster holds what the bind gave it besides id and cell, as
 	// "<zone>[,<zone>…]/<plain port>". It is written in the same update.
 	AnnotationBooking = "fleet.myriad.dev/booking"
+	// AnnotationPlacement on a Cluster holds why the bind chose its cell (PlacementEvidence), as JSON, so that a
+	// guest that is bound has it in any case. The status says the same.
+	AnnotationPlacement = "fleet.myriad.dev/placement"
 	// AnnotationNetwork on a Cluster holds the VPC and the ranges there that the bind gave it, as a
 	// ClusterNetwork (JSON). It is written in the same update.
 	AnnotationNetwork = "fleet.myriad.dev/network"

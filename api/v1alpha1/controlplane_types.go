@@ -181,12 +181,12 @@ type Tombstone struct {
 	ID string `json:"id"`
 }
 
-// ControlPlaneStatus is what the cell's agent reports.
+// ControlPlaneStatus is what the cell's agent reports. It has one writer: all but its conditions is atomic, because
+// the API server keeps an entry in managedFields for each item of what is not, and reads them at every write.
 type ControlPlaneStatus struct {
 	// Endpoints of the API servers, stable and dialable from the region's gateways.
 	// +optional
-	// +listType=map
-	// +listMapKey=zone
+	// +listType=atomic
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// CABundle (PEM) that the API servers are verified by.
 	// +optional
@@ -196,14 +196,15 @@ type ControlPlaneStatus struct {
 	Version string `json:"version,omitempty"`
 	// Components and how they are.
 	// +optional
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	Components []ComponentStatus `json:"components,omitempty"`
 	// Etcd and its members, as the agent last saw them.
 	// +optional
+	// +structType=atomic
 	Etcd *EtcdStatus `json:"etcd,omitempty"`
 	// Load that the guest carries, as last sampled; none before the first sample.
 	// +optional
+	// +structType=atomic
 	Load *Load `json:"load,omitempty"`
 	// Escrow is the guest's identity, sealed (age, ASCII armour) to spec.escrowRecipient.
 	// +optional

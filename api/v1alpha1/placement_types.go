@@ -103,6 +103,16 @@ type CellCost struct {
 	GibibytePerHour resource.Quantity `json:"gibibytePerHour"`
 }
 
+// PlacementEvidence is the value of AnnotationPlacement.
+//
+// +k8s:deepcopy-gen=false
+type PlacementEvidence struct {
+	// Placement that was decided.
+	Placement ClusterPlacement `json:"placement"`
+	// RejectedCells of the decision.
+	RejectedCells []RejectedCell `json:"rejectedCells,omitempty"`
+}
+
 // ClusterPlacement is the evidence of the decision that gave a guest its cell.
 type ClusterPlacement struct {
 	// DecidedAt is when.

@@ -5,6 +5,7 @@ package reports
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	writers = 4
 	// firstRetry and lastRetry bound the pause before a status that could not be written is tried again.
 	firstRetry, lastRetry = 200 * time.Millisecond, 20 * time.Second
+	// wordsEvery is how often a status is written at most of which only words are new: messages, and single
+	// components on their way. A guest that starts changes them several times a second.
+	wordsEvery = 5 * time.Second
 )
 
 // Hub is where reports go.
@@ -35,16 +39,18 @@ type Hub interface {
 type Queue struct {
 	hub   Hub
 	log   *slog.Logger
+	clock clock.Clock
 	queue workqueue.TypedRateLimitingInterface[string]
 
-	mu     sync.Mutex
-	latest map[string]v1alpha1.ControlPlaneStatus
+	mu      sync.Mutex
+	latest  map[string]v1alpha1.ControlPlaneStatus
+	written map[string]time.Time // when each was last written
 }
 
 // NewQueue makes a Queue; Run makes it write.
 func NewQueue(hub Hub, clk clock.WithTicker, log *slog.Logger) *Queue {
 	return &Queue{
-		hub: hub, log: log, latest: map[string]v1alpha1.ControlPlaneStatus{},
+		hub: hub, log: log, clock: clk, latest: map[string]v1alpha1.ControlPlaneStatus{}, written: map[string]time.Time{},
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 			workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk}),
@@ -67,6 +73,7 @@ func (q *Queue) Forget(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.latest, id)
+	delete(q.written, id)
 }
 
 // Run writes until the context ends.
@@ -101,6 +108,7 @@ func (q *Queue) next(ctx context.Context) bool {
 func (q *Queue) write(ctx context.Context, id string) error {
 	q.mu.Lock()
 	status, known := q.latest[id]
+	last := q.written[id]
 	q.mu.Unlock()
 	order, _ := q.hub.ControlPlane(id)
 	if !known || order == nil {
@@ -110,10 +118,32 @@ func (q *Queue) write(ctx context.Context, id string) error {
 	if equality.Semantic.DeepEqual(status, order.Status) {
 		return nil
 	}
+	now := q.clock.Now()
+	if left := wordsEvery - now.Sub(last); left > 0 && left <= wordsEvery && sameButWords(status, order.Status) {
+		q.queue.AddAfter(id, left)
+		return nil
+	}
 	if err := q.hub.ApplyControlPlane(ctx, id, status); err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, known := q.latest[id]; known {
+		q.written[id] = now
+	}
 	return nil
+}
+
+// sameButWords tells whether nothing but words differs.
+func sameButWords(a, b v1alpha1.ControlPlaneStatus) bool {
+	bare := func(s v1alpha1.ControlPlaneStatus) v1alpha1.ControlPlaneStatus {
+		s.Components, s.Conditions = nil, slices.Clone(s.Conditions)
+		for i := range s.Conditions {
+			s.Conditions[i].Message = ""
+		}
+		return s
+	}
+	return equality.Semantic.DeepEqual(bare(a), bare(b))
 }
 
 // keepTimes returns the conditions with the hub's transition times where the status is the same: an

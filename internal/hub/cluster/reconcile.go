@@ -41,6 +41,7 @@ type reconciler struct {
 	live           client.Reader
 	clock          clock.PassiveClock
 	renderRevision int64
+	written        write.Versions
 }
 
 // subject carries one reconciliation from step to step.
@@ -67,10 +68,15 @@ type step func(context.Context, *subject) (done bool, err error)
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	s := &subject{cluster: &v1alpha1.Cluster{}}
 	if err := r.client.Get(ctx, request.NamespacedName, s.cluster); apierrors.IsNotFound(err) {
+		r.written.Forget(request.NamespacedName)
 		return r.finish(ctx, request.NamespacedName)
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("read Cluster %s: %w", request.NamespacedName, err)
 	}
+	if r.written.Stale(s.cluster) {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	}
+	defer func() { r.written.Wrote(s.cluster) }()
 	for _, step := range []step{r.read, r.clearStrays, r.remove, r.correctLabels, r.judge, r.writeOrder, r.refuseSnapshots, r.endTrial, r.report} {
 		done, err := step(ctx, s)
 		if apierrors.IsConflict(err) {

@@ -3,21 +3,36 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
+// firstReport of an agent on a new order comes within this time, when neither it nor the hub is busy.
+const firstReport = 3 * time.Second
+
 // report how the guest is in the status of its Cluster, unless that is gone.
+//
+// An order that was just written is reported on once its agent has, which mostly takes less than a second: then
+// there is one write and not two.
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
+	if left := r.agentsTurn(s); left > 0 {
+		s.again = left
+		return true, nil
+	}
 	return true, client.IgnoreNotFound(write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
 		c.Status.ID = s.booking.ID
 		c.Status.Region = s.booking.Region
 		c.Status.Cell = s.booking.Cell
+		if evidence, ok := order.Explanation(c); ok {
+			c.Status.Placement, c.Status.RejectedCells = &evidence.Placement, evidence.RejectedCells
+		}
 		c.Status.ObservedGeneration = c.Generation
 		if s.order != nil {
 			c.Status.Version = s.order.Status.Version
@@ -42,6 +57,14 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionProgressing)
 		}
 	}))
+}
+
+// agentsTurn is for how long a new order's agent may still report before the hub says that it has not.
+func (r *reconciler) agentsTurn(s *subject) time.Duration {
+	if s.order == nil || len(s.order.Status.Conditions) > 0 || s.cell == nil || !isReachable(s.cell) || s.cluster.Status.Endpoint != nil {
+		return 0
+	}
+	return firstReport - r.clock.Since(s.order.CreationTimestamp.Time)
 }
 
 func scheduled(s *subject) metav1.Condition {

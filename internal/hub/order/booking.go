@@ -115,6 +115,25 @@ func (b Booking) Bind(cluster *v1alpha1.Cluster) {
 	controllerutil.AddFinalizer(cluster, v1alpha1.Finalizer)
 }
 
+// Explain writes on the Cluster why the bind chose its cell.
+func Explain(cluster *v1alpha1.Cluster, evidence v1alpha1.PlacementEvidence) error {
+	text, err := json.Marshal(evidence)
+	if err != nil {
+		return fmt.Errorf("encode why the cell was chosen: %w", err)
+	}
+	if cluster.Annotations == nil {
+		cluster.Annotations = map[string]string{}
+	}
+	cluster.Annotations[v1alpha1.AnnotationPlacement] = string(text)
+	return nil
+}
+
+// Explanation is why the bind of a Cluster chose its cell; false when nothing says so.
+func Explanation(cluster *v1alpha1.Cluster) (evidence v1alpha1.PlacementEvidence, ok bool) {
+	err := json.Unmarshal([]byte(cluster.Annotations[v1alpha1.AnnotationPlacement]), &evidence)
+	return evidence, err == nil
+}
+
 // Unbind takes the booking off the Cluster. The finalizer stays until the Cluster is deleted.
 func Unbind(cluster *v1alpha1.Cluster) {
 	delete(cluster.Labels, v1alpha1.LabelID)
@@ -122,4 +141,5 @@ func Unbind(cluster *v1alpha1.Cluster) {
 	delete(cluster.Labels, v1alpha1.LabelRegion)
 	delete(cluster.Annotations, v1alpha1.AnnotationBooking)
 	delete(cluster.Annotations, v1alpha1.AnnotationNetwork)
+	delete(cluster.Annotations, v1alpha1.AnnotationPlacement)
 }

@@ -48,6 +48,7 @@ type reconciler struct {
 	live   client.Reader // past the cache
 	clock  clock.PassiveClock
 	store  *ledger.Store
+	bound  write.Versions
 }
 
 // pass carries one reconciliation from step to step.
@@ -81,7 +82,12 @@ func (r *reconciler) plan(ctx context.Context, p *pass) error {
 	if err := r.read(ctx, p); err != nil {
 		return err
 	}
-	waiting := p.snapshot.waiting(p.name)
+	for i := range p.snapshot.clusters {
+		if !isWaiting(&p.snapshot.clusters[i]) {
+			r.bound.Forget(client.ObjectKeyFromObject(&p.snapshot.clusters[i]))
+		}
+	}
+	waiting := slices.DeleteFunc(p.snapshot.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.bound.Stale(c) })
 	slices.SortFunc(waiting, olderFirst)
 	for _, cluster := range waiting {
 		p.decisions = append(p.decisions, p.snapshot.decide(cluster))
@@ -129,23 +135,25 @@ func worst(failures []error) error {
 	return conflict
 }
 
-// carryOut a decision. The evidence is written first: a guest that is bound has it.
+// carryOut a decision. The evidence comes with the bind, in one write: a guest that is bound has it.
 func (r *reconciler) carryOut(ctx context.Context, d decision) error {
 	cluster := d.cluster.DeepCopy()
 	if d.booking == nil {
 		return write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) { r.refuse(c, d) })
 	}
-	if d.evidence != nil {
-		err := write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) {
-			c.Status.Placement = d.evidence
-			c.Status.Placement.DecidedAt = metav1.NewTime(r.clock.Now())
-			c.Status.RejectedCells = d.rejected[:min(len(d.rejected), maxRejected)]
-		})
-		if err != nil {
-			return err
+	var failure error
+	err := write.Object(ctx, r.client, cluster, func(c *v1alpha1.Cluster) {
+		d.booking.Bind(c)
+		if d.evidence != nil {
+			evidence := v1alpha1.PlacementEvidence{Placement: *d.evidence, RejectedCells: d.rejected[:min(len(d.rejected), maxRejected)]}
+			evidence.Placement.DecidedAt = metav1.NewTime(r.clock.Now())
+			failure = order.Explain(c, evidence)
 		}
+	})
+	if err == nil {
+		r.bound.Wrote(cluster)
 	}
-	return write.Object(ctx, r.client, cluster, d.booking.Bind)
+	return errors.Join(failure, err)
 }
 
 // refuse says why a Cluster waits. What the messages count changes with every guest that comes or goes: they
