@@ -76,6 +76,17 @@ bench: distro build ## Measure against the same processes started by hand, as ra
 bench-lab: lab-distro build ## Measure guests in the lab against the same pods applied by hand, into out/bench; needs root
 	go run ./test/bench -run lab-create,lab-burst,lab-ready-lag,lab-delete,lab-agent
 
+# Further arguments for bench-scale, for example: make bench-scale SCALE='-clusters 1000 -seed 2'
+SCALE ?=
+
+.PHONY: bench-scale
+bench-scale: distro build ## Run 1,000, 3,000 and 10,000 clusters through a hub with simulated cells, into out/bench: over two hours; SCALE='-clusters N ...' runs one
+	if [[ -n '$(SCALE)' ]]; then go run ./test/scale $(SCALE); else for size in 1000 3000 10000; do go run ./test/scale -clusters $$size; done; fi
+
+.PHONY: scale
+scale: distro build ## Run 500 clusters through a hub with simulated cells and see that no promise is broken: within 3 minutes
+	go run ./test/scale -clusters 500 -cells 10 -regions 5 -rate 50 -zone 5s -idle 10s -away 20s -day 10s -out out/bench/small
+
 ##@ Lab
 
 .PHONY: lab-up

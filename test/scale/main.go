@@ -18,6 +18,10 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 // hostRole as the first argument makes this a process that hosts agents.
@@ -50,6 +54,9 @@ func run(ctx context.Context) int {
 		}
 		return 0
 	}
+	// Failed requests are counted, not logged: what client libraries say of them would bury the progress.
+	klog.SetLogger(logr.Discard())
+	ctrl.SetLogger(logr.Discard())
 	var o options
 	flag.IntVar(&o.clusters, "clusters", 10000, "clusters of the fleet")
 	flag.IntVar(&o.cells, "cells", 40, "cells of the fleet")

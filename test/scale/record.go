@@ -174,7 +174,7 @@ func (r *record) created(times []witness.Times, started map[string]float64) {
 func sustained(times []time.Time) float64 {
 	slices.SortFunc(times, time.Time.Compare)
 	from, to := len(times)/10, len(times)*9/10
-	if to <= from {
+	if to <= from || !times[to].After(times[from]) {
 		return 0
 	}
 	return float64(to-from) / times[to].Sub(times[from]).Seconds()

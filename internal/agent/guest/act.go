@@ -47,12 +47,13 @@ func (r *Reconciler) accept(_ context.Context, s *scope) outcome {
 		return outcome{}
 	}
 	order := merge(kept.Spec, &s.hub.Spec)
-	if !equality.Semantic.DeepEqual(kept.Spec, order) {
-		if err := r.Orders.Put(order); err != nil {
-			return r.keepOn(s, err)
-		}
+	if equality.Semantic.DeepEqual(kept.Spec, order) {
+		return outcome{}
 	}
-	s.facts.Order = order
+	if err := r.Orders.Put(order); err != nil {
+		return r.keepOn(s, err)
+	}
+	s.facts.Order = r.Orders.Get(s.id).Spec
 	return outcome{}
 }
 
@@ -134,6 +135,10 @@ func (r *Reconciler) render(_ context.Context, s *scope) outcome {
 	if r.Bootstrap.Done(s.id) {
 		s.starts = r.Etcd.Starts(s.facts.Order)
 	}
+	if known := s.record.standing; known.holds(s, r.Clock.Now()) {
+		s.stands, s.issued.RenewAt = true, known.renewAt
+		return outcome{}
+	}
 	manifest, err := controlplane.Render(controlplane.Input{
 		Order: *s.facts.Order, Profile: controlplane.Guest, Hosts: s.record.hosts, AnyAddress: r.AnyAddress,
 		EtcdStarts: s.starts, Frozen: frozen(s.facts.Order),
@@ -147,6 +152,9 @@ func (r *Reconciler) render(_ context.Context, s *scope) outcome {
 
 // certify issues the certificates that the manifest asks for and fills in all of its secrets.
 func (r *Reconciler) certify(_ context.Context, s *scope) outcome {
+	if s.stands {
+		return outcome{}
+	}
 	issued, err := r.Certificates.Issue(s.manifest, s.identity)
 	if err != nil {
 		return storageFailed(err)
@@ -163,18 +171,30 @@ func (r *Reconciler) certify(_ context.Context, s *scope) outcome {
 // apply hands the manifest to the runtime when it differs from the last one or the runtime lost it, and asks how
 // the guest is by that: what was observed before says nothing of it.
 func (r *Reconciler) apply(ctx context.Context, s *scope) outcome {
+	if s.stands {
+		return outcome{}
+	}
+	s.record.standing = nil
 	hash, err := hashOf(s.manifest)
 	if err != nil {
 		return failed(v1alpha1.ReasonApplyFailed, err)
 	}
-	if s.record.applied == hash && !lost(s.facts.Observation, s.manifest) {
+	given := make([]string, 0, len(s.manifest.Components))
+	for _, component := range s.manifest.Components {
+		given = append(given, component.Name)
+	}
+	now := &standing{
+		order: s.facts.Order, starts: s.starts, identity: s.identity, given: given, renewAt: s.issued.RenewAt, until: r.Clock.Now().Add(lookAgain),
+	}
+	if s.record.applied == hash && !lost(s.facts.Observation, given) {
+		s.record.standing = now
 		return outcome{}
 	}
 	if err := r.Runtime.Apply(ctx, s.manifest); err != nil {
 		s.record.applied = ""
 		return failed(v1alpha1.ReasonApplyFailed, fmt.Errorf("hand the manifest to the cell's runtime: %w", err))
 	}
-	s.record.applied, s.record.starts = hash, s.starts
+	s.record.applied, s.record.starts, s.record.standing = hash, s.starts, now
 	return r.observe(ctx, s)
 }
 

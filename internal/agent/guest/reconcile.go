@@ -19,6 +19,7 @@ type record struct {
 	hosts      map[string]string  // by instance: what Reserve answered
 	applied    string             // hash of the manifest that the runtime took last
 	starts     starts             // of that manifest
+	standing   *standing          // what the last look at all of it found; nil: it must be looked at again
 	conditions []metav1.Condition // as last reported
 	worseSince time.Time          // since when a guest that served looks worse; zero: it does not
 	complaint  string             // the error that was logged last
@@ -41,6 +42,7 @@ type scope struct {
 	starts   starts
 	manifest controlplane.Manifest
 	issued   certificates.Set
+	stands   bool // nothing has changed: the manifest is not made again
 	escrow   string
 	after    time.Duration // until the next look; zero for lookAgain
 }
@@ -64,7 +66,7 @@ type step struct {
 //  3. observe:  ask the runtime how the guest is
 //  4. identify: load the guest's identity, or make it for a guest that is new
 //  5. reserve:  get the addresses of its components
-//  6. render:   turn the order into a manifest
+//  6. render:   turn the order into a manifest, unless nothing that it follows from has changed
 //  7. certify:  issue the certificates that the manifest asks for
 //  8. apply:    hand the manifest to the runtime, if it differs from what that has
 //
@@ -160,13 +162,13 @@ func names(instances []controlplane.Instance) []string {
 	return list
 }
 
-// lost tells whether the runtime does not hold the components that the manifest has.
-func lost(observed runtime.Observation, manifest controlplane.Manifest) bool {
-	if !observed.Exists || len(observed.Components) != len(manifest.Components) {
+// lost tells whether the runtime does not hold the components that it was given.
+func lost(observed runtime.Observation, given []string) bool {
+	if !observed.Exists || len(observed.Components) != len(given) {
 		return true
 	}
-	for _, component := range manifest.Components {
-		if _, ok := observed.Component(component.Name); !ok {
+	for _, name := range given {
+		if _, ok := observed.Component(name); !ok {
 			return true
 		}
 	}

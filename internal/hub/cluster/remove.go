@@ -49,20 +49,19 @@ func (r *reconciler) removeOrder(ctx context.Context, order *v1alpha1.ControlPla
 }
 
 // drop an order itself. What its agent runs is its agent's affair: without a tombstone it becomes an
-// orphan.
+// orphan. The finalizer goes first: an object without one is gone with its deletion, which otherwise would be a
+// change that the agent reports on once more.
 func (r *reconciler) drop(ctx context.Context, order *v1alpha1.ControlPlane) error {
-	if order.DeletionTimestamp.IsZero() {
-		if err := r.client.Delete(ctx, order, client.Preconditions{UID: &order.UID}); err != nil {
-			return fmt.Errorf("delete order %s: %w", client.ObjectKeyFromObject(order), err)
-		}
-	}
-	var deleted v1alpha1.ControlPlane
-	if err := r.live.Get(ctx, client.ObjectKeyFromObject(order), &deleted); err != nil {
-		return fmt.Errorf("read order %s: %w", client.ObjectKeyFromObject(order), err)
-	}
-	return write.Object(ctx, r.client, &deleted, func(o *v1alpha1.ControlPlane) {
+	err := write.Object(ctx, r.client, order, func(o *v1alpha1.ControlPlane) {
 		controllerutil.RemoveFinalizer(o, v1alpha1.Finalizer)
 	})
+	if err != nil || !order.DeletionTimestamp.IsZero() { // then it is gone by now
+		return err
+	}
+	if err := r.client.Delete(ctx, order, client.Preconditions{UID: &order.UID}); err != nil {
+		return fmt.Errorf("delete order %s: %w", client.ObjectKeyFromObject(order), err)
+	}
+	return nil
 }
 
 func entomb(order *v1alpha1.ControlPlane) {
