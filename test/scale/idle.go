@@ -36,8 +36,8 @@ func (w *world) progress(r reading) { w.figures.sample(r, w.witness.Counts()) }
 // calmDown waits until the trials of all orders have ended, and until the fleet is hardly written to any more. A fleet
 // that does not calm down is measured as it is.
 func (w *world) calmDown(ctx context.Context) error {
-	if w.idle < trialTime {
-		return nil // a short run: what it reads of idling is no budget's figure
+	if w.idle < shortest {
+		return nil // a short run: what it reads of idling says little
 	}
 	if err := pause(ctx, trialTime+calmWindow-time.Since(w.figures.createdAt)); err != nil {
 		return err

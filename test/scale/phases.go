@@ -28,6 +28,8 @@ const (
 	calmWindow, calmWrites = 20 * time.Second, 2
 	// calmPatience bounds the wait for it.
 	calmPatience = 6 * time.Minute
+	// shortest idling that is worth waiting for calm.
+	shortest = time.Minute
 	secondsOfDay = 86400
 	profileTime  = 20 // seconds
 )

@@ -32,7 +32,7 @@ const (
 // Hub is where reports go.
 type Hub interface {
 	ControlPlane(id string) (*v1alpha1.ControlPlane, bool)
-	ApplyControlPlane(ctx context.Context, id string, status v1alpha1.ControlPlaneStatus) error
+	ReportControlPlane(ctx context.Context, seen *v1alpha1.ControlPlane, status v1alpha1.ControlPlaneStatus) error
 }
 
 // Queue holds the latest status of each guest.
@@ -123,7 +123,7 @@ func (q *Queue) write(ctx context.Context, id string) error {
 		q.queue.AddAfter(id, left)
 		return nil
 	}
-	if err := q.hub.ApplyControlPlane(ctx, id, status); err != nil && !apierrors.IsNotFound(err) {
+	if err := q.hub.ReportControlPlane(ctx, order, status); err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	q.mu.Lock()

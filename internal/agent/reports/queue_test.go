@@ -29,7 +29,7 @@ func (f *fakeHub) ControlPlane(string) (*v1alpha1.ControlPlane, bool) {
 	return f.order.DeepCopy(), true
 }
 
-func (f *fakeHub) ApplyControlPlane(_ context.Context, _ string, status v1alpha1.ControlPlaneStatus) error {
+func (f *fakeHub) ReportControlPlane(_ context.Context, _ *v1alpha1.ControlPlane, status v1alpha1.ControlPlaneStatus) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail > 0 {
