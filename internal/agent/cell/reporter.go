@@ -23,8 +23,11 @@ import (
 const (
 	// lookAgain is how often the cell is looked at without any event.
 	lookAgain = time.Minute
-	// pause after each report and each try: a burst of new guests makes few reports.
+	// pause after each report and each try.
 	pause = time.Second
+	// countPause is for how long a report waits that would only change the number of guests: it is for people, and a
+	// burst of new guests changes it all the time.
+	countPause = 10 * time.Second
 )
 
 // Hub holds the Cell and the orders, and takes the report.
@@ -75,6 +78,8 @@ type Reporter struct {
 	changed chan struct{}
 	since   map[string]metav1.Time // when each orphan was first missed
 	failing map[string]bool        // by what was logged, until it works again
+	counted time.Time              // when the number of guests was last written
+	recount time.Duration          // until it may be written again; 0: it is as it should be
 
 	mu      sync.Mutex
 	verdict *verdict // the runtime's last one; nil before the first
@@ -110,6 +115,9 @@ func (r *Reporter) Run(ctx context.Context) {
 			r.Log.Debug("the cell's status could not be written; it is tried again", "error", err)
 			again = pause
 		}
+		if r.recount > 0 {
+			again = min(again, r.recount)
+		}
 		if !r.wait(ctx, nil, pause) || !r.wait(ctx, r.changed, again) {
 			return
 		}
@@ -134,10 +142,25 @@ func (r *Reporter) Report(ctx context.Context) error {
 		return nil
 	}
 	status := r.status(ctx, cell)
+	r.hold(&status, cell)
 	if equality.Semantic.DeepEqual(status, cell.Status) {
 		return nil
 	}
 	return r.Hub.ApplyCell(ctx, status)
+}
+
+// hold back a new number of guests that comes too soon after the last one.
+func (r *Reporter) hold(status *v1alpha1.CellStatus, cell *v1alpha1.Cell) {
+	r.recount = 0
+	if status.Guests == cell.Status.Guests {
+		return
+	}
+	now := r.Clock.Now()
+	if since := now.Sub(r.counted); since >= 0 && since < countPause {
+		status.Guests, r.recount = cell.Status.Guests, countPause-since
+		return
+	}
+	r.counted = now
 }
 
 // status is what the Cell's should be. What cannot be found out now stays as it is.

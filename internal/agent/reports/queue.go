@@ -25,8 +25,8 @@ const (
 	// firstRetry and lastRetry bound the pause before a status that could not be written is tried again.
 	firstRetry, lastRetry = 200 * time.Millisecond, 20 * time.Second
 	// wordsEvery is how often a status is written at most of which only words are new: messages, and single
-	// components on their way. A guest that starts changes them several times a second.
-	wordsEvery = 5 * time.Second
+	// components on their way. A guest that starts changes them several times a second, and most have started by then.
+	wordsEvery = 10 * time.Second
 )
 
 // Hub is where reports go.
@@ -137,7 +137,7 @@ func (q *Queue) write(ctx context.Context, id string) error {
 // sameButWords tells whether nothing but words differs.
 func sameButWords(a, b v1alpha1.ControlPlaneStatus) bool {
 	bare := func(s v1alpha1.ControlPlaneStatus) v1alpha1.ControlPlaneStatus {
-		s.Components, s.Conditions = nil, slices.Clone(s.Conditions)
+		s.Components, s.Version, s.Conditions = nil, "", slices.Clone(s.Conditions)
 		for i := range s.Conditions {
 			s.Conditions[i].Message = ""
 		}

@@ -24,7 +24,7 @@ import (
 const (
 	// patience with what follows by itself within moments: an order after its bind, a reason after a creation.
 	// Two watches are not in step with each other, and a hub that was killed is followed within 15 s.
-	patience = time.Minute
+	patience = 2 * time.Minute
 	// mostProblems are kept in full.
 	mostProblems = 100
 )
