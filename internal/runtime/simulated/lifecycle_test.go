@@ -13,7 +13,7 @@ func TestLifecycle(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"Plain": func(*Options) {},
 		"Slots": func(o *Options) { o.Slots = 1 },
-		// A hundred deaths in as many hundred years come at no time that a test sees, but are drawn.
+		// Nothing dies within the minutes of a test, but when it will is drawn.
 		"Deaths": func(o *Options) { o.DeathsPerYear = 0.01 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -180,7 +180,8 @@ func (g *guest) account(now instant, t *tempo, classes []Class) {
 	if g.carried.servers != 0 {
 		more := g.recently(now, t, classes)
 		for i := range g.parts {
-			if g.carried.servers&(1<<i) != 0 {
+			another := g.parts[i].began > g.carried.since // process by now
+			if g.carried.servers&(1<<i) != 0 && !another {
 				g.parts[i].served = g.parts[i].served.plus(more)
 			}
 		}

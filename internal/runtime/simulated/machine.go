@@ -58,7 +58,7 @@ type part struct {
 	starts               uint32  // counts them, for chance
 	restarts, failures   int32   // deaths in all, and in a row
 	lastExit             string
-	served               share // what an API server has carried since it began
+	served               share   // what an API server has carried since it began
 	lacks, lacked        lacking // of room for size: now, and as told
 	phase                phase
 	state                uint8 // as told, with ready and outdated

@@ -14,7 +14,11 @@ const rollTime = 2 * time.Minute
 // first. A member of etcd never ends while another one does not work.
 func (g *guest) roll(now instant, w *world) {
 	for i := range g.parts {
-		if !g.parts[i].ordered {
+		p := &g.parts[i]
+		if p.ordered && p.phase == absent && now >= g.rollUntil {
+			p.ordered = false // what it needs does not come back
+		}
+		if !p.ordered {
 			continue
 		}
 		if g.behind(i, w) { // it is on its way with what was wanted meanwhile
