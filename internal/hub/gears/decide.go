@@ -76,6 +76,9 @@ func (p *pass) decide(g *guest, busy func() string) {
 		}
 		return
 	}
+	if g.cluster.Status.Gear == nil && g.order.Status.Load == nil && !g.healthy {
+		return // it starts: what others write of it now would only conflict, and there is nothing to decide yet
+	}
 	if move := unmade(g); move != nil {
 		p.finish(g, *move, busy)
 		return
