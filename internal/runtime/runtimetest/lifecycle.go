@@ -48,18 +48,27 @@ type Subject struct {
 	Modes []v1alpha1.DrillMode
 }
 
-// Lifecycle runs the suite. Each part gets a Subject of its own from make.
-func Lifecycle(t *testing.T, make func(t *testing.T) Subject) {
+// Lifecycle runs the suite. Each part gets a Subject of its own.
+func Lifecycle(t *testing.T, newSubject func(t *testing.T) Subject) {
 	t.Helper()
 	for _, part := range []struct {
 		name string
 		run  func(*guest)
 	}{
-		{"Create", create}, {"ApplyAgain", applyAgain}, {"Change", change}, {"Resize", resize}, {"Drop", drop}, {"Freeze", freeze},
-		{"Drill", drill}, {"Discard", discard}, {"Delete", deletion}, {"Watch", watch}, {"WatchAnew", watchAnew},
+		{"Create", create},
+		{"ApplyAgain", applyAgain},
+		{"Change", change},
+		{"Resize", resize},
+		{"Drop", drop},
+		{"Freeze", freeze},
+		{"Drill", drill},
+		{"Discard", discard},
+		{"Delete", deletion},
+		{"Watch", watch},
+		{"WatchAnew", watchAnew},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			subject := make(t)
+			subject := newSubject(t)
 			part.run(&guest{T: t, Subject: subject, id: "guest", manifest: subject.Manifest(t, "guest")})
 		})
 	}

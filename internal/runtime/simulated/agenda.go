@@ -5,20 +5,22 @@ package simulated
 type agenda []*guest
 
 // Len is the number of guests.
-func (a agenda) Len() int { return len(a) }
+func (a *agenda) Len() int { return len(*a) }
 
 // Less says that a guest comes before another.
-func (a agenda) Less(i, j int) bool {
-	if a[i].due != a[j].due {
-		return a[i].due < a[j].due
+func (a *agenda) Less(i, j int) bool {
+	first, second := (*a)[i], (*a)[j]
+	if first.due != second.due {
+		return first.due < second.due
 	}
-	return a[i].number < a[j].number
+	return first.number < second.number
 }
 
 // Swap two guests.
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].index, a[j].index = i, j
+func (a *agenda) Swap(i, j int) {
+	all := *a
+	all[i], all[j] = all[j], all[i]
+	all[i].index, all[j].index = i, j
 }
 
 // Push a guest.

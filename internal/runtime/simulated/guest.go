@@ -49,12 +49,12 @@ func shapeKey(m *controlplane.Manifest) string {
 	return key.String()
 }
 
-// newShape keeps nothing of the manifest itself.
+// newShape of a manifest, of which it keeps only names.
 func newShape(m *controlplane.Manifest, w *world) *shape {
 	s := &shape{}
 	for i := range m.Components {
 		c := &m.Components[i]
-		o := outline{name: strings.Clone(c.Name), kind: controlplane.Kind(strings.Clone(string(c.Kind))), zone: w.place(c.Zone), salt: word(c.Name), last: len(c.After) > 0}
+		o := outline{name: c.Name, kind: c.Kind, zone: w.place(c.Zone), salt: word(c.Name), last: len(c.After) > 0}
 		for _, after := range c.After {
 			at := s.index(after)
 			o.after = append(o.after, at)

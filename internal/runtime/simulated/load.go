@@ -3,6 +3,7 @@ package simulated
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 )
@@ -188,6 +189,20 @@ func (g *guest) account(now instant, t *tempo, classes []Class) {
 	}
 	g.carried = carried{since: now, servers: servers}
 }
+
+// serving is the set of API servers that run: bit i is for component i.
+func (g *guest) serving() uint64 {
+	var set uint64
+	for i := range g.parts {
+		if p := &g.parts[i]; g.shape.parts[i].kind == controlplane.APIServer && p.phase == up && !p.frozen {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// count of a set.
+func count(set uint64) int { return bits.OnesCount64(set) }
 
 // recently is what each API server that runs has carried since that last changed.
 func (g *guest) recently(now instant, t *tempo, classes []Class) share {

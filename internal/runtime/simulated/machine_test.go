@@ -124,6 +124,9 @@ func stopped(m *controlplane.Manifest) {
 	}
 }
 
+// withoutServer in zone a, which the controller manager starts after.
+func withoutServer(m *controlplane.Manifest) { m.Components[3].Stopped = true }
+
 // states of a guest, a letter each: Running, Starting, Waiting, Queued, BackOff as D (died), Held, Blocked. One that
 // runs and is not ready is r, one that is outdated has an asterisk.
 func (m *model) states(i int) string {
@@ -138,7 +141,7 @@ func (m *model) states(i int) string {
 			letter += "*"
 		}
 		if j == 3 || j == 6 {
-			text.WriteByte(' ')
+			text.WriteByte('/')
 		}
 		text.WriteString(letter)
 	}
@@ -156,23 +159,23 @@ func TestMachine(t *testing.T) {
 		do     []func(*model)
 		want   []string // of each guest
 	}{
-		{reason: "members start at once, the others wait", do: nil, want: []string{"SSS WWW W"}},
+		{reason: "members start at once, the others wait", do: nil, want: []string{"SSS/WWW/W"}},
 		{
 			reason: "an API server starts when its member is ready",
-			do:     []func(*model){func(m *model) { m.wait(time.Second) }}, want: []string{"RRR SSS W"},
+			do:     []func(*model){func(m *model) { m.wait(time.Second) }}, want: []string{"RRR/SSS/W"},
 		},
 		{
 			reason: "a controller manager starts when its API server is ready",
-			do:     []func(*model){func(m *model) { m.wait(3 * time.Second) }}, want: []string{"RRR RRR S"},
+			do:     []func(*model){func(m *model) { m.wait(3 * time.Second) }}, want: []string{"RRR/RRR/S"},
 		},
-		{reason: "all are ready after the sum of their starts", do: []func(*model){func(m *model) { m.wait(6 * time.Second) }}, want: []string{"RRR RRR R"}},
+		{reason: "all are ready after the sum of their starts", do: []func(*model){func(m *model) { m.wait(6 * time.Second) }}, want: []string{"RRR/RRR/R"}},
 		{
 			reason: "one guest at a time with one slot; the second one's members are queued", slots: 1, guests: 2,
-			want: []string{"SSS WWW W", "QQQ WWW W"},
+			want: []string{"SSS/WWW/W", "QQQ/WWW/W"},
 		},
 		{
 			reason: "the slot is free when only what nobody waits for is missing", slots: 1, guests: 2,
-			do: []func(*model){func(m *model) { m.wait(3 * time.Second) }}, want: []string{"RRR RRR S", "SSS WWW W"},
+			do: []func(*model){func(m *model) { m.wait(3 * time.Second) }}, want: []string{"RRR/RRR/S", "SSS/WWW/W"},
 		},
 		{
 			reason: "a guest that cannot start holds up others for a minute only", slots: 1, guests: 2, do: []func(*model){func(m *model) {
@@ -182,50 +185,50 @@ func TestMachine(t *testing.T) {
 				}
 				m.look()
 				m.wait(time.Minute)
-			}}, want: []string{"SSS WWW W", "SSS WWW W"},
+			}}, want: []string{"SSS/WWW/W", "SSS/WWW/W"},
 		},
 		{
 			reason: "what does not fit is blocked, what waits for it waits", cores: "2",
-			want: []string{"SSS WWW B"},
+			want: []string{"SSS/WWW/B"},
 		},
 		{
 			reason: "what a guest does not need any more is for those that are blocked", cores: "3", guests: 2,
 			do: []func(*model){func(m *model) {
 				m.apply(0, stopped)
 				m.wait(10 * time.Second)
-			}}, want: []string{"RRR HHH H", "RRR RRR B"}, // 1 core of the first, 2 of the second in zone a
+			}}, want: []string{"RRR/HHH/H", "RRR/RRR/B"}, // 1 core of the first, 2 of the second in zone a
 		},
 		{
 			reason: "a dead component pauses", do: []func(*model){ready, func(m *model) { m.kill("kcm-a") }},
-			want: []string{"RRR RRR D"},
+			want: []string{"RRR/RRR/D"},
 		},
 		{
 			reason: "and starts again after a quarter of a second",
-			do:     []func(*model){ready, func(m *model) { m.kill("kcm-a"); m.wait(250 * time.Millisecond) }}, want: []string{"RRR RRR S"},
+			do:     []func(*model){ready, func(m *model) { m.kill("kcm-a"); m.wait(250 * time.Millisecond) }}, want: []string{"RRR/RRR/S"},
 		},
 		{
 			reason: "an API server without its member runs and is not ready", do: []func(*model){ready, func(m *model) { m.kill("etcd-b") }},
-			want: []string{"RDR RrR R"},
+			want: []string{"RDR/RrR/R"},
 		},
 		{
 			reason: "no API server is ready without a quorum", do: []func(*model){ready, func(m *model) {
 				m.kill("etcd-b")
 				m.kill("etcd-c")
-			}}, want: []string{"RDD rrr R"},
+			}}, want: []string{"RDD/rrr/R"},
 		},
 		{
 			reason: "what changed restarts, the first one first", do: []func(*model){ready, func(m *model) { m.apply(0, changed("api-b", "api-c", "kcm-a")) }},
-			want: []string{"RRR RS*R* R*"},
+			want: []string{"RRR/RS*R*/R*"},
 		},
 		{
 			reason: "the next one when that is ready: it took 3 s to end and 2 s to start",
 			do:     []func(*model){ready, func(m *model) { m.apply(0, changed("api-b", "api-c", "kcm-a")); m.wait(5 * time.Second) }},
-			want:   []string{"RRR RRS* R*"},
+			want:   []string{"RRR/RRS*/R*"},
 		},
 		{
 			reason: "in the end all run as they should",
 			do:     []func(*model){ready, func(m *model) { m.apply(0, changed("api-b", "api-c", "kcm-a")); m.wait(14 * time.Second) }},
-			want:   []string{"RRR RRR R"},
+			want:   []string{"RRR/RRR/R"},
 		},
 		{
 			reason: "a restart waits for what is broken",
@@ -234,7 +237,7 @@ func TestMachine(t *testing.T) {
 				m.kill("kcm-a")
 				m.apply(0, changed("api-b"))
 				m.wait(119 * time.Second)
-			}}, want: []string{"RRR RR*R S"},
+			}}, want: []string{"RRR/RR*R/S"},
 		},
 		{
 			reason: "for two minutes", do: []func(*model){ready, func(m *model) {
@@ -242,33 +245,47 @@ func TestMachine(t *testing.T) {
 				m.kill("kcm-a")
 				m.apply(0, changed("api-b"))
 				m.wait(120 * time.Second)
-			}}, want: []string{"RRR RS*R S"},
+			}}, want: []string{"RRR/RS*R/S"},
 		},
 		{
 			reason: "a member never restarts while another one is away", do: []func(*model){ready, func(m *model) {
 				m.hold("c", v1alpha1.DrillKill)
 				m.apply(0, changed("etcd-a"))
 				m.wait(time.Hour)
-			}}, want: []string{"R*RH RRH R"},
+			}}, want: []string{"R*RH/RRH/R"},
+		},
+		{
+			reason: "a restart waits for one that waits for what does not come back", do: []func(*model){ready, func(m *model) {
+				m.apply(0, changed("kcm-a"), withoutServer)
+				m.apply(0, changed("kcm-a", "etcd-b"), withoutServer)
+				m.wait(119 * time.Second)
+			}}, want: []string{"RR*R/HRR/W"},
+		},
+		{
+			reason: "for two minutes, too", do: []func(*model){ready, func(m *model) {
+				m.apply(0, changed("kcm-a"), withoutServer)
+				m.apply(0, changed("kcm-a", "etcd-b"), withoutServer)
+				m.wait(122 * time.Second)
+			}}, want: []string{"RRR/HRR/W"},
 		},
 		{
 			reason: "what has changed back does not restart", do: []func(*model){ready, func(m *model) {
 				m.apply(0, changed("api-b", "api-c"))
 				m.apply(0)
 				m.wait(5 * time.Second)
-			}}, want: []string{"RRR RRR R"},
+			}}, want: []string{"RRR/RRR/R"},
 		},
 		{
 			reason: "a changed size is being put in place", do: []func(*model){ready, func(m *model) { m.apply(0, sized("2")) }},
-			want: []string{"R*RR RRR R"},
+			want: []string{"R*RR/RRR/R"},
 		},
 		{
 			reason: "and is after a second, without a restart", do: []func(*model){ready, func(m *model) { m.apply(0, sized("2")); m.wait(time.Second) }},
-			want: []string{"RRR RRR R"},
+			want: []string{"RRR/RRR/R"},
 		},
 		{
 			reason: "a size that does not fit waits, and all goes on", cores: "3",
-			do: []func(*model){ready, func(m *model) { m.apply(0, sized("2")); m.wait(time.Hour) }}, want: []string{"R*RR RRR R"},
+			do: []func(*model){ready, func(m *model) { m.apply(0, sized("2")); m.wait(time.Hour) }}, want: []string{"R*RR/RRR/R"},
 		},
 		{
 			reason: "until there is room", cores: "3", do: []func(*model){ready, func(m *model) {
@@ -276,24 +293,24 @@ func TestMachine(t *testing.T) {
 				m.wait(time.Hour)
 				m.apply(0, sized("2"), stopped)
 				m.wait(time.Second)
-			}}, want: []string{"RRR HHH H"},
+			}}, want: []string{"RRR/HHH/H"},
 		},
 		{
 			reason: "a killed zone is held", do: []func(*model){ready, func(m *model) { m.hold("b", v1alpha1.DrillKill); m.wait(time.Hour) }},
-			want: []string{"RHR RHR R"},
+			want: []string{"RHR/RHR/R"},
 		},
 		{
 			reason: "what was killed starts again, in turn", do: []func(*model){ready, func(m *model) {
 				m.hold("b", v1alpha1.DrillKill)
 				m.hold("", "")
-			}}, want: []string{"RSR RWR R"},
+			}}, want: []string{"RSR/RWR/R"},
 		},
 		{
 			reason: "what hung goes on", do: []func(*model){ready, func(m *model) {
 				m.hold("b", v1alpha1.DrillHang)
 				m.wait(time.Hour)
 				m.hold("", "")
-			}}, want: []string{"RRR RRR R"},
+			}}, want: []string{"RRR/RRR/R"},
 		},
 		{
 			reason: "what hung while it started needs the rest of its time", do: []func(*model){func(m *model) {
@@ -302,7 +319,7 @@ func TestMachine(t *testing.T) {
 				m.wait(time.Hour)
 				m.hold("", "")
 				m.wait(399 * time.Millisecond)
-			}}, want: []string{"RSR RWR R"},
+			}}, want: []string{"RSR/RWR/R"},
 		},
 	} {
 		m := newModel(max(1, c.guests), c.slots, map[bool]string{true: c.cores, false: "100"}[c.cores != ""])

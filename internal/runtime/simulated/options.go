@@ -77,14 +77,14 @@ func (o Options) complete() (Options, error) {
 	o.Starts = starts
 	problems := []error{o.checkCapacity()}
 	if o.Slots < 0 {
-		problems = append(problems, fmt.Errorf("Slots is %d: say how many guests may start at once, or 0 for any number", o.Slots))
+		problems = append(problems, fmt.Errorf("option Slots is %d: say how many guests may start at once, or 0 for any number", o.Slots))
 	}
 	if !(o.DeathsPerYear >= 0) || math.IsInf(o.DeathsPerYear, 0) {
-		problems = append(problems, fmt.Errorf("DeathsPerYear is %g: say how often one component dies in a year, or 0 for never", o.DeathsPerYear))
+		problems = append(problems, fmt.Errorf("option DeathsPerYear is %g: say how often one component dies in a year, or 0 for never", o.DeathsPerYear))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(o.Starts)) {
 		if s := o.Starts[kind]; s.Median <= 0 || s.P99 < s.Median {
-			problems = append(problems, fmt.Errorf("Starts[%s] has median %s and p99 %s: the median must be more than 0, the p99 no less than it", kind, s.Median, s.P99))
+			problems = append(problems, fmt.Errorf("option Starts[%s] has median %s and p99 %s: the median must be more than 0, the p99 no less than it", kind, s.Median, s.P99))
 		}
 	}
 	weights := 0.0
@@ -93,7 +93,7 @@ func (o Options) complete() (Options, error) {
 		weights += o.Classes[i].Weight
 	}
 	if !(weights > 0) {
-		problems = append(problems, errors.New("Classes have no weight in all: give at least one a Weight above 0, or leave Classes nil for the default ones"))
+		problems = append(problems, errors.New("option Classes have no weight in all: give at least one a Weight above 0, or leave Classes nil for the default ones"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return o, fmt.Errorf("simulated runtime of cell %q: %w", o.Cell, err)
@@ -103,18 +103,18 @@ func (o Options) complete() (Options, error) {
 
 func (o Options) checkCapacity() error {
 	if len(o.Capacity) == 0 {
-		return errors.New("Capacity names no zone: give each zone of the cell its name, CPU and memory")
+		return errors.New("option Capacity names no zone: give each zone of the cell its name, CPU and memory")
 	}
 	known := map[string]bool{}
 	for i := range o.Capacity {
 		zone := &o.Capacity[i]
 		switch {
 		case zone.Name == "":
-			return fmt.Errorf("Capacity[%d] has no name: name the zone that it is of", i)
+			return fmt.Errorf("option Capacity[%d] has no name: name the zone that it is of", i)
 		case known[zone.Name]:
-			return fmt.Errorf("Capacity names zone %q twice: sum both up", zone.Name)
+			return fmt.Errorf("option Capacity names zone %q twice: sum both up", zone.Name)
 		case zone.CPU.Sign() < 0 || zone.Memory.Sign() < 0:
-			return fmt.Errorf("Capacity of zone %q is below 0: give the CPU and memory that it has, 0 for none", zone.Name)
+			return fmt.Errorf("option Capacity of zone %q is below 0: give the CPU and memory that it has, 0 for none", zone.Name)
 		}
 		known[zone.Name] = true
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -102,7 +101,7 @@ func (r *Runtime) step(g *guest, now instant) {
 	r.follow(now)
 }
 
-// follow has the guests looked at at once that others gave something back for, the oldest first.
+// follow has those guests looked at now that others gave something back for, the oldest first.
 func (r *Runtime) follow(now instant) {
 	for _, g := range r.world.touched {
 		if !g.gone {
@@ -151,10 +150,9 @@ func (r *Runtime) Apply(_ context.Context, m controlplane.Manifest) error {
 	defer r.mu.Unlock()
 	g := r.guests[m.ID]
 	if g == nil {
-		id := strings.Clone(m.ID)
-		g = &guest{id: id, seed: chance(r.seed, word(id)), applied: now, started: never, number: r.numbers, index: -1, carried: carried{since: now}}
+		g = &guest{id: m.ID, seed: chance(r.seed, word(m.ID)), applied: now, started: never, number: r.numbers, index: -1, carried: carried{since: now}}
 		r.numbers++
-		r.guests[id] = g
+		r.guests[m.ID] = g
 	}
 	key := shapeKey(&m)
 	s := r.shapes[key]

@@ -161,7 +161,7 @@ func TestCapacity(t *testing.T) {
 		t.Error("the second guest has started")
 	}
 	got, err := b.Capacity(context.Background())
-	if diff := cmp.Diff(runtime.Capacity(b.options.Capacity), got); err != nil || diff != "" {
+	if diff := cmp.Diff(b.options.Capacity, got); err != nil || diff != "" {
 		t.Errorf("capacity (-want +got): %v\n%s", err, diff)
 	}
 	if err := b.Delete(context.Background(), "g1"); err != nil {

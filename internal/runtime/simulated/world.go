@@ -156,7 +156,7 @@ func (w *world) place(name string) int {
 	if at := slices.IndexFunc(w.zones, func(z zone) bool { return z.name == name }); at >= 0 {
 		return at
 	}
-	w.zones = append(w.zones, zone{name: strings.Clone(name)})
+	w.zones = append(w.zones, zone{name: name})
 	return len(w.zones) - 1
 }
 
