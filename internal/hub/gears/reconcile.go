@@ -23,7 +23,7 @@ import (
 
 const (
 	// writesAtOnce bounds the guests of one pass whose writes are in flight.
-	writesAtOnce = 8
+	writesAtOnce = 32
 	// staleRetry is how long a pass that ran on a stale cache waits for the cache.
 	staleRetry = 50 * time.Millisecond
 )

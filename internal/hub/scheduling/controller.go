@@ -32,7 +32,7 @@ import (
 )
 
 // regionsAtOnce bounds how many regions are scheduled in parallel.
-const regionsAtOnce = 8
+const regionsAtOnce = 16
 
 // Add adds the controller to the manager. It shares the store of Ledgers with whoever else gives room away.
 func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store) error {

@@ -25,7 +25,7 @@ import (
 
 const (
 	// writesAtOnce bounds the writes of one pass that are in flight.
-	writesAtOnce = 8
+	writesAtOnce = 32
 	// staleRetry is how long a pass that ran on a stale cache waits for the cache.
 	staleRetry = 50 * time.Millisecond
 	// maxRejected is the schema's limit of Cluster.status.rejectedCells.
