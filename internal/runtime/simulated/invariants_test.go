@@ -140,6 +140,9 @@ func (p *pair) restarts(g *guest, i int) bool {
 		p.restarting[name] = part.starts
 		return true
 	}
+	if part.phase == absent && !part.ordered {
+		delete(p.restarting, name) // a drill has taken it out, or it has waited for too long
+	}
 	ended, seen := p.restarting[name]
 	return seen && part.phase == starting && part.starts == ended+1
 }
@@ -200,6 +203,9 @@ func (p *pair) act() {
 		p.both(func(r *Runtime) error { return r.Hold(ctx, drills) })
 	case 8:
 		name := rapid.SampledFrom([]string{"etcd-a", "etcd-b", "api-a"}).Draw(t, "component")
+		if g := p.close.guests[id]; g != nil {
+			delete(p.restarting, fmt.Sprintf("%d/%s", g.number, name)) // it starts anew at once, for another reason
+		}
 		p.both(func(r *Runtime) error { return r.Discard(ctx, id, name) })
 	default:
 		p.both(func(r *Runtime) error { return r.Delete(ctx, id) })
