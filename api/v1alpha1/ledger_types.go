@@ -17,10 +17,9 @@ type Ledger struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Bookings by guest.
+	// Bookings, one for each guest, sorted by id. The hub alone writes them, all at once.
 	// +optional
-	// +listType=map
-	// +listMapKey=id
+	// +listType=atomic
 	Bookings []Booking `json:"bookings,omitempty"`
 }
 

@@ -289,8 +289,10 @@ func (w *world) idleAway(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := pause(ctx, calmWindow); err != nil { // what its going changes is no idling
-		return err
+	if w.idle >= shortest {
+		if err := pause(ctx, calmWindow); err != nil { // what its going changes is no idling
+			return err
+		}
 	}
 	return w.idleNow(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -76,22 +77,33 @@ func fetch(ctx context.Context, address string) ([]byte, error) {
 	return body, nil
 }
 
-// synced tells whether the hub leads and has nothing left to do.
-func (w *world) synced(ctx context.Context) bool {
+// idled notes the queues of the hub's controllers that are empty, once it leads, and tells whether each was: then it
+// has gone through everything that there was when it began.
+func (w *world) idled(ctx context.Context, empty map[string]bool) bool {
 	families, err := w.scrapeHub(ctx)
 	if err != nil {
 		return false
 	}
-	leads, depth := 0.0, 0.0
+	leads := 0.0
 	for _, metric := range families["leader_election_master_status"].GetMetric() {
 		leads += metric.GetGauge().GetValue()
 	}
-	for _, name := range []string{"workqueue_depth", "controller_runtime_active_workers"} {
-		for _, metric := range families[name].GetMetric() {
-			depth += metric.GetGauge().GetValue()
+	queues := families["workqueue_depth"].GetMetric()
+	if leads == 0 || len(queues) == 0 {
+		return false
+	}
+	depth := map[string]float64{}
+	for _, metric := range queues {
+		for _, pair := range metric.GetLabel() {
+			if pair.GetName() == "name" {
+				depth[pair.GetValue()] += metric.GetGauge().GetValue() // one for each priority
+			}
 		}
 	}
-	return leads > 0 && depth == 0
+	for name, waiting := range depth {
+		empty[name] = empty[name] || waiting == 0
+	}
+	return !slices.Contains(slices.Collect(maps.Values(empty)), false)
 }
 
 // mutating verbs as the API server's metrics name them.
@@ -162,6 +174,7 @@ func (w *world) profile(ctx context.Context, phase string, seconds int) {
 func (w *world) hubSynced(ctx context.Context, since time.Time) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := await(ctx, poll, "the hub leads and has nothing left to do", func(ctx context.Context) (bool, error) { return w.synced(ctx), nil })
+	empty := map[string]bool{}
+	err := await(ctx, poll, "the hub leads and has gone through its queues", func(ctx context.Context) (bool, error) { return w.idled(ctx, empty), nil })
 	return time.Since(since).Seconds(), err
 }
