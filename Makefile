@@ -85,7 +85,7 @@ bench-scale: distro build ## Run 1,000, 3,000 and 10,000 clusters through a hub 
 
 .PHONY: scale
 scale: distro build ## Run 500 clusters through a hub with simulated cells and see that no promise is broken: within 3 minutes
-	go run ./test/scale -clusters 500 -cells 10 -regions 5 -rate 50 -zone 5s -idle 10s -away 20s -day 10s -out out/bench/small
+	go run ./test/scale -clusters 500 -cells 10 -regions 5 -rate 50 -zone 3s -idle 5s -away 10s -day 8s -out out/bench/small
 
 ##@ Lab
 

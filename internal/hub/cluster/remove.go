@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,9 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
+
+// removalNews is for how long a removal may last before that is reported: the deletion itself is on the Cluster.
+const removalNews = 3 * time.Second
 
 // remove the guest of a deleted Cluster: every copy of it, in whatever cells they lie.
 func (r *reconciler) remove(ctx context.Context, s *subject) (bool, error) {
@@ -83,6 +87,10 @@ func (r *reconciler) orderWritten(ctx context.Context, s *subject) (bool, error)
 }
 
 func (r *reconciler) reportRemoval(ctx context.Context, s *subject) error {
+	if left := removalNews - r.clock.Since(s.cluster.DeletionTimestamp.Time); left > 0 && s.cell != nil && isReachable(s.cell) {
+		s.again = left // mostly it is gone by then
+		return nil
+	}
 	reason, message := v1alpha1.ReasonDeleting, fmt.Sprintf("cell %s is removing guest %s", s.booking.Cell, s.booking.ID)
 	if s.cell == nil || !isReachable(s.cell) {
 		reason, message = v1alpha1.ReasonCellUnreachable, fmt.Sprintf("cell %s does not report; the guest is removed when it does", s.booking.Cell)
