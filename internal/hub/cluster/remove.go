@@ -16,7 +16,7 @@ import (
 )
 
 // removalNews is for how long a removal may last before that is reported: the deletion itself is on the Cluster.
-const removalNews = 3 * time.Second
+const removalNews = time.Second
 
 // remove the guest of a deleted Cluster: every copy of it, in whatever cells they lie.
 func (r *reconciler) remove(ctx context.Context, s *subject) (bool, error) {

@@ -14,9 +14,8 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
-// firstReport of an agent on a new order comes within this time, unless it is in trouble: mostly it takes less than a
-// second, and in a burst of creations some.
-const firstReport = 10 * time.Second
+// firstReport of an agent on a new order comes within this time as a rule.
+const firstReport = time.Second
 
 // report how the guest is in the status of its Cluster, unless that is gone.
 //
