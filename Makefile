@@ -84,7 +84,7 @@ bench-scale: distro build ## Run 1,000, 3,000 and 10,000 clusters through a hub 
 	if [[ -n '$(SCALE)' ]]; then go run ./test/scale $(SCALE); else for size in 1000 3000 10000; do go run ./test/scale -clusters $$size; done; fi
 
 .PHONY: scale
-scale: distro build ## Run 500 clusters through a hub with simulated cells and see that no promise is broken: within 3 minutes
+scale: distro build ## Run 500 clusters through a hub with simulated cells and see that no promise is broken: 4 minutes
 	go run ./test/scale -clusters 500 -cells 10 -regions 5 -rate 50 -zone 3s -idle 5s -away 10s -day 8s -out out/bench/small
 
 ##@ Lab

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -85,9 +86,7 @@ func (m *meter) find() error {
 			pids[part] = pid
 		}
 	}
-	for part, pid := range m.fixed {
-		pids[part] = pid
-	}
+	maps.Copy(pids, m.fixed)
 	m.pids = pids
 	return nil
 }

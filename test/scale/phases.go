@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -29,7 +30,7 @@ const (
 	// calmPatience bounds the wait for it.
 	calmPatience = 6 * time.Minute
 	// shortest idling that is worth waiting for calm.
-	shortest = time.Minute
+	shortest     = time.Minute
 	secondsOfDay = 86400
 	profileTime  = 20 // seconds
 )
@@ -66,11 +67,11 @@ func (w *world) live(ctx context.Context) error {
 // empty reads what everything takes before there is a cluster.
 func (w *world) empty(ctx context.Context) error { return pause(ctx, 2*meterPeriod) }
 
-func pause(ctx context.Context, time_ time.Duration) error {
+func pause(ctx context.Context, wait time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(time_):
+	case <-time.After(wait):
 		return nil
 	}
 }
@@ -156,9 +157,7 @@ func (w *world) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for id, seconds := range took {
-			started[id] = seconds
-		}
+		maps.Copy(started, took)
 	}
 	w.figures.created(w.witness.Times(), started)
 	return nil
@@ -205,7 +204,9 @@ func (w *world) restartHub(ctx context.Context) error {
 }
 
 func (w *world) killHub(ctx context.Context) error {
-	return w.replaceHub(ctx, syscall.SIGKILL, func(seconds float64) { w.figures.value("hub leader killed until another leads and is synced", "s", seconds) })
+	return w.replaceHub(ctx, syscall.SIGKILL, func(seconds float64) {
+		w.figures.value("hub leader killed until another leads and is synced", "s", seconds)
+	})
 }
 
 // replaceHub ends the hub's controllers, which their supervisor starts anew.

@@ -55,7 +55,7 @@ func (r *record) begin(name string, at reading) {
 	defer r.mu.Unlock()
 	r.before = at
 	r.run.Phases = append(r.run.Phases, plots.Phase{Name: name, From: at.at.Sub(r.run.Began).Seconds()})
-	r.say("--- %s", name)
+	r.sayf("--- %s", name)
 }
 
 func (r *record) end(at reading, peaks map[string]float64) {
@@ -72,7 +72,7 @@ func (r *record) end(at reading, peaks map[string]float64) {
 	case "create":
 		r.createdAt = time.Now()
 	}
-	r.say("%s took %.0f s: cores %s", p.Name, p.To-p.From, inParts(at.cores(r.before), "%.2f"))
+	r.sayf("%s took %.0f s: cores %s", p.Name, p.To-p.From, inParts(at.cores(r.before), "%.2f"))
 }
 
 func inParts(values map[string]float64, format string) string {
@@ -83,8 +83,8 @@ func inParts(values map[string]float64, format string) string {
 	return strings.Join(texts, ", ")
 }
 
-// say a line for people, with the time since the run began.
-func (r *record) say(format string, arguments ...any) {
+// sayf shows a line for people, with the time since the run began.
+func (r *record) sayf(format string, arguments ...any) {
 	if r.onTerminal {
 		fmt.Print("\r\x1b[K")
 	}
@@ -111,7 +111,7 @@ func (r *record) sample(at reading, counts witness.Counts) {
 		fmt.Printf("\r\x1b[K%5.0f s  %s", time.Since(r.run.Began).Seconds(), line)
 	case time.Since(r.shown) >= progressPeriod:
 		r.shown = time.Now()
-		r.say("%s", line)
+		r.sayf("%s", line)
 	}
 }
 
@@ -137,7 +137,7 @@ func (r *record) away(cell string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.awaySince = time.Now()
-	r.say("the agent of %s goes away", cell)
+	r.sayf("the agent of %s goes away", cell)
 }
 
 // failures of users are shown, some of them.
@@ -145,7 +145,7 @@ func (r *record) failures(texts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, text := range texts[:min(len(texts), mostFailures)] {
-		r.say("a user's request failed: %s", text)
+		r.sayf("a user's request failed: %s", text)
 	}
 }
 
@@ -208,6 +208,6 @@ func (r *record) writes(rate float64, by map[string]float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for resource, count := range by {
-		r.say("writes while idle: %s %.0f", resource, count)
+		r.sayf("writes while idle: %s %.0f", resource, count)
 	}
 }

@@ -59,14 +59,17 @@ type bootstrapper struct {
 	done map[string]bool
 }
 
+// Done implements guest.Bootstrap.
 func (b *bootstrapper) Done(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.done[id]
 }
 
+// Current implements guest.Bootstrap.
 func (b *bootstrapper) Current(id string) bool { return b.Done(id) }
 
+// Run implements guest.Bootstrap.
 func (b *bootstrapper) Run(_ context.Context, guest bootstrap.Guest) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,6 +77,7 @@ func (b *bootstrapper) Run(_ context.Context, guest bootstrap.Guest) error {
 	return nil
 }
 
+// Remove implements guest.Bootstrap.
 func (b *bootstrapper) Remove(id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,9 +88,10 @@ func (b *bootstrapper) Remove(id string) error {
 // keeper says that every etcd is well.
 type keeper struct{}
 
+// Run implements agent.Etcd.
 func (keeper) Run(ctx context.Context) { <-ctx.Done() }
 
-// Starts: once a guest is bootstrapped, its members refuse to start over without their data.
+// Starts has members refuse to start over without their data, once their guest is bootstrapped.
 func (keeper) Starts(order *v1alpha1.ControlPlaneSpec) map[string]controlplane.EtcdStart {
 	starts := map[string]controlplane.EtcdStart{}
 	for _, instance := range controlplane.Instances(order, controlplane.Guest) {
@@ -97,12 +102,15 @@ func (keeper) Starts(order *v1alpha1.ControlPlaneSpec) map[string]controlplane.E
 	return starts
 }
 
+// Keep implements guest.Etcd.
 func (keeper) Keep(etcd.Guest) {}
 
+// Report implements guest.Etcd.
 func (keeper) Report(string) etcd.Report {
 	return etcd.Report{Condition: &metav1.Condition{
 		Type: v1alpha1.ConditionEtcdHealthy, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEtcdHealthy, Message: "simulated",
 	}}
 }
 
+// Remove implements guest.Etcd.
 func (keeper) Remove(context.Context, string) error { return nil }

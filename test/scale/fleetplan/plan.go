@@ -48,7 +48,7 @@ type Fleet struct {
 	Cells    []Cell
 	Clusters []Cluster
 	// Tenants are namespaces.
-	Tenants []string
+	Tenants   []string
 	Templates []Template
 }
 

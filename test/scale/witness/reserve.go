@@ -86,12 +86,12 @@ func (w *Witness) placedTwice(object *v1alpha1.ControlPlane, now *order) {
 	}
 	for cell, other := range w.orders[object.Spec.ID] {
 		if other != now && other.live {
-			w.report("guest %s has live orders in %s and in cell %s", object.Spec.ID, object.Namespace, cell)
+			w.reportf("guest %s has live orders in %s and in cell %s", object.Spec.ID, object.Namespace, cell)
 		}
 	}
 	key := w.clusters[keyOf(&object.Spec)]
 	if key != nil && key.ID != "" && key.ID != object.Spec.ID {
-		w.report("Cluster %s has orders for guests %s and %s", now.cluster, key.ID, object.Spec.ID)
+		w.reportf("Cluster %s has orders for guests %s and %s", now.cluster, key.ID, object.Spec.ID)
 	}
 }
 
@@ -105,7 +105,7 @@ func (w *Witness) OrderGone(object *v1alpha1.ControlPlane) {
 		return
 	}
 	if c := w.clusters[keyOf(&object.Spec)]; c != nil && !c.deleting && c.ID == object.Spec.ID {
-		w.report("the order of Cluster %s, guest %s in cell %s, is lost: nobody deleted the Cluster", before.cluster, object.Spec.ID, name)
+		w.reportf("the order of Cluster %s, guest %s in cell %s, is lost: nobody deleted the Cluster", before.cluster, object.Spec.ID, name)
 	}
 	w.count(name, before, -1)
 	if delete(w.orders[object.Spec.ID], name); len(w.orders[object.Spec.ID]) == 0 {
@@ -146,7 +146,7 @@ func (w *Witness) count(name string, o *order, sign int64) {
 	for i, in := range o.zones {
 		z := c.zones[in]
 		if z == nil {
-			w.report("an order in cell %s names zone %s, which the cell does not have", name, in)
+			w.reportf("an order in cell %s names zone %s, which the cell does not have", name, in)
 			continue
 		}
 		z.milliCPU += sign * o.demand[i].milliCPU
@@ -177,7 +177,7 @@ func (w *Witness) keepsReserve(c *cell, o *order) {
 		}
 		c.fullest = max(c.fullest, most)
 		if most > 100 {
-			w.report("zone %s of cell %s is over its reserve", name, c.Cell)
+			w.reportf("zone %s of cell %s is over its reserve", name, c.Cell)
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 const (
 	// patience with what follows by itself within moments: an order after its bind, a reason after a creation.
 	// Two watches are not in step with each other, and a hub that was killed is followed within 15 s.
-	patience = 2 * time.Minute
+	patience = 3 * time.Minute
 	// mostProblems are kept in full.
 	mostProblems = 100
 )
@@ -142,13 +142,13 @@ func (w *Witness) bound(c *cluster, object *v1alpha1.Cluster, now time.Time) {
 	id, cell := object.Labels[v1alpha1.LabelID], object.Labels[v1alpha1.LabelCell]
 	switch {
 	case id == "" && c.ID != "":
-		w.report("Cluster %s/%s lost its bind to guest %s", object.Namespace, object.Name, c.ID)
+		w.reportf("Cluster %s/%s lost its bind to guest %s", object.Namespace, object.Name, c.ID)
 	case id == "":
 	case c.ID == "":
 		c.ID, c.cell, c.Bound = id, cell, now
 		w.counts.Bound++
 	case id != c.ID || cell != c.cell:
-		w.report("Cluster %s/%s was guest %s in cell %s and is guest %s in cell %s", object.Namespace, object.Name, c.ID, c.cell, id, cell)
+		w.reportf("Cluster %s/%s was guest %s in cell %s and is guest %s in cell %s", object.Namespace, object.Name, c.ID, c.cell, id, cell)
 	}
 }
 
@@ -161,7 +161,7 @@ func (w *Witness) ClusterGone(key types.NamespacedName) {
 		return
 	}
 	if !c.deleting {
-		w.report("Cluster %s is lost: nobody deleted it", key)
+		w.reportf("Cluster %s is lost: nobody deleted it", key)
 	}
 	if c.ready {
 		w.counts.Ready--
@@ -183,19 +183,19 @@ func (w *Witness) Look(now time.Time) {
 			continue
 		}
 		if !c.silentSince.IsZero() && now.Sub(c.silentSince) > patience {
-			w.report("Cluster %s is not Ready and has not said why for %s", key, patience)
+			w.reportf("Cluster %s is not Ready and has not said why for %s", key, patience)
 		}
 		if !c.exists && now.Sub(c.Asked) > patience {
-			w.report("Cluster %s was created and has not been seen for %s", key, patience)
+			w.reportf("Cluster %s was created and has not been seen for %s", key, patience)
 		}
 		if c.ID != "" && !c.deleting && now.Sub(c.Bound) > patience && w.orders[c.ID][c.cell] == nil {
-			w.report("Cluster %s is bound to guest %s in cell %s, which has no order", key, c.ID, c.cell)
+			w.reportf("Cluster %s is bound to guest %s in cell %s, which has no order", key, c.ID, c.cell)
 		}
 	}
 }
 
-// report a problem once.
-func (w *Witness) report(format string, arguments ...any) {
+// reportf notes a problem, once.
+func (w *Witness) reportf(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	if w.said[text] {
 		return
