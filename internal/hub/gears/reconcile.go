@@ -23,9 +23,10 @@ import (
 
 const (
 	// writesAtOnce bounds the guests of one pass whose writes are in flight.
-	writesAtOnce = 32
-	// staleRetry is how long a pass that ran on a stale cache waits for the cache.
-	staleRetry = 50 * time.Millisecond
+	writesAtOnce = 8
+	// staleRetry is how long a pass that ran on a stale cache waits for the cache. Agents write the orders, too, and
+	// no shift is in a hurry: with 50 ms a busy hub had seven conflicts for each move (docs/scale.md).
+	staleRetry = 500 * time.Millisecond
 )
 
 // reconciler looks after the gears of one cell:
