@@ -80,7 +80,7 @@ bench-lab: lab-distro build ## Measure guests in the lab against the same pods a
 SCALE ?=
 
 .PHONY: bench-scale
-bench-scale: distro build ## Run 1,000, 3,000 and 10,000 clusters through a hub with simulated cells, into out/bench: over two hours; SCALE='-clusters N ...' runs one
+bench-scale: distro build ## Run 1,000, 3,000 and 10,000 clusters through a hub with simulated cells, into out/bench: hours on two cores; SCALE='-clusters N ...' runs one
 	if [[ -n '$(SCALE)' ]]; then go run ./test/scale $(SCALE); else for size in 1000 3000 10000; do go run ./test/scale -clusters $$size; done; fi
 
 .PHONY: scale

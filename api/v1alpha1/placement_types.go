@@ -105,7 +105,7 @@ type CellCost struct {
 
 // PlacementEvidence is the value of AnnotationPlacement.
 //
-// +k8s:deepcopy-gen=false
+// +kubebuilder:object:generate=false
 type PlacementEvidence struct {
 	// Placement that was decided.
 	Placement ClusterPlacement `json:"placement"`

@@ -9,27 +9,14 @@ import (
 	"time"
 
 	"github.com/myriad-fleet/myriad/test/fleet"
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 	"github.com/myriad-fleet/myriad/test/usage"
 )
 
-// The parts that CPU and memory are split by.
-const (
-	partHub         = "hub"
-	partEtcd        = "etcd"
-	partAPIServer   = "kube-apiserver"
-	partControllers = "kube-controller-manager"
-	partAgents      = "agents"
-	partAgent       = "agent"
-	partGenerator   = "generator"
-)
-
-// parts in the order in which they are shown.
-var parts = []string{partHub, partEtcd, partAPIServer, partControllers, partAgents, partAgent, partGenerator}
-
 // instances of the platform that make up a part.
 var instances = map[string]string{
-	partHub: "platform/controllers/hub", partEtcd: "platform/hub/etcd-hub",
-	partAPIServer: "platform/hub/kube-apiserver-hub", partControllers: "platform/hub/kube-controller-manager-hub",
+	plots.PartHub: "platform/controllers/hub", plots.PartEtcd: "platform/hub/etcd-hub",
+	plots.PartAPIServer: "platform/hub/kube-apiserver-hub", plots.PartControllers: "platform/hub/kube-controller-manager-hub",
 }
 
 // meterPeriod is the pause between two readings.
@@ -47,7 +34,7 @@ type reading struct {
 // cores that each part took between two readings.
 func (r reading) cores(before reading) map[string]float64 {
 	took := map[string]float64{}
-	for _, part := range parts {
+	for _, part := range plots.Parts {
 		took[part] = (r.seconds[part] - before.seconds[part]) / r.at.Sub(before.at).Seconds()
 	}
 	return took
@@ -66,7 +53,7 @@ type meter struct {
 }
 
 func newMeter(f *fleet.Fleet, hosts []*hostProcess) *meter {
-	m := &meter{fleet: f, fixed: map[string]int{partGenerator: os.Getpid()}, known: map[int]float64{}, peaks: map[string]float64{}}
+	m := &meter{fleet: f, fixed: map[string]int{plots.PartGenerator: os.Getpid()}, known: map[int]float64{}, peaks: map[string]float64{}}
 	for _, host := range hosts {
 		m.fixed[host.name] = host.command.Process.Pid
 	}
@@ -99,7 +86,7 @@ func (m *meter) read() (reading, error) {
 		return reading{}, err
 	}
 	next := reading{at: time.Now(), seconds: map[string]float64{}, mebibytes: map[string]float64{}}
-	for _, part := range parts {
+	for _, part := range plots.Parts {
 		next.seconds[part] = m.last.seconds[part]
 		pid, runs := m.pids[part]
 		if !runs {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/test/scale/fleetplan"
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 )
 
 const (
@@ -211,7 +212,7 @@ func (w *world) killHub(ctx context.Context) error {
 
 // replaceHub ends the hub's controllers, which their supervisor starts anew.
 func (w *world) replaceHub(ctx context.Context, signal syscall.Signal, tell func(seconds float64)) error {
-	pid, err := w.meter.pid(partHub)
+	pid, err := w.meter.pid(plots.PartHub)
 	if err != nil {
 		return err
 	}
@@ -220,7 +221,7 @@ func (w *world) replaceHub(ctx context.Context, signal syscall.Signal, tell func
 		return fmt.Errorf("end the hub (pid %d): %w", pid, err)
 	}
 	err = await(ctx, poll, "another hub runs", func(context.Context) (bool, error) {
-		next, err := w.meter.pid(partHub)
+		next, err := w.meter.pid(plots.PartHub)
 		return err == nil && next != pid, nil
 	})
 	if err != nil {

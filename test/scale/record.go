@@ -63,7 +63,7 @@ func (r *record) end(at reading, peaks map[string]float64) {
 	defer r.mu.Unlock()
 	p := &r.run.Phases[len(r.run.Phases)-1]
 	p.To, p.PeakMiB, p.CPUSeconds = at.at.Sub(r.run.Began).Seconds(), peaks, map[string]float64{}
-	for _, part := range parts {
+	for _, part := range plots.Parts {
 		p.CPUSeconds[part] = at.seconds[part] - r.before.seconds[part]
 	}
 	switch p.Name {
@@ -77,7 +77,7 @@ func (r *record) end(at reading, peaks map[string]float64) {
 
 func inParts(values map[string]float64, format string) string {
 	var texts []string
-	for _, part := range parts {
+	for _, part := range plots.Parts {
 		texts = append(texts, part+" "+fmt.Sprintf(format, values[part]))
 	}
 	return strings.Join(texts, ", ")
@@ -189,15 +189,15 @@ func percentile(values []float64, percent float64) float64 {
 	return sorted[max(0, int(math.Ceil(percent/100*float64(len(sorted))))-1)]
 }
 
-// idle notes what parts took while nothing happened.
+// idle notes what the parts took while nothing happened.
 func (r *record) idle(cores, peaks map[string]float64, guests int) {
 	r.add(
-		figures.Bound("hub idle", "cores", cores[partHub], budgetHubCores),
-		figures.Bound("hub idle, memory", "MiB", peaks[partHub], budgetHubMemory),
-		figures.Bound(fmt.Sprintf("agent with %d guests idle", guests), "cores", cores[partAgent], budgetAgentCores),
-		figures.Bound(fmt.Sprintf("agent with %d guests idle, memory", guests), "MiB", peaks[partAgent], budgetAgentMemory),
+		figures.Bound("hub idle", "cores", cores[plots.PartHub], budgetHubCores),
+		figures.Bound("hub idle, memory", "MiB", peaks[plots.PartHub], budgetHubMemory),
+		figures.Bound(fmt.Sprintf("agent with %d guests idle", guests), "cores", cores[plots.PartAgent], budgetAgentCores),
+		figures.Bound(fmt.Sprintf("agent with %d guests idle, memory", guests), "MiB", peaks[plots.PartAgent], budgetAgentMemory),
 	)
-	for _, part := range []string{partEtcd, partAPIServer, partControllers, partAgents} {
+	for _, part := range []string{plots.PartEtcd, plots.PartAPIServer, plots.PartControllers, plots.PartAgents} {
 		r.add(figures.Report(part+" idle", "cores", cores[part]), figures.Report(part+" idle, memory", "MiB", peaks[part]))
 	}
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 )
 
 func TestSustained(t *testing.T) {
@@ -54,10 +56,10 @@ func TestPercentile(t *testing.T) {
 func TestCosts(t *testing.T) {
 	r := newRecord(options{clusters: 100})
 	for _, name := range []string{"empty", "create", "settle", "idle"} {
-		began := reading{at: time.Now(), seconds: map[string]float64{partHub: 1}}
+		began := reading{at: time.Now(), seconds: map[string]float64{plots.PartHub: 1}}
 		r.begin(name, began)
 		memory := map[string]float64{"empty": 10, "idle": 30}[name]
-		r.end(reading{at: began.at.Add(time.Second), seconds: map[string]float64{partHub: 3}}, map[string]float64{partHub: memory})
+		r.end(reading{at: began.at.Add(time.Second), seconds: map[string]float64{plots.PartHub: 3}}, map[string]float64{plots.PartHub: memory})
 	}
 	got := map[string]float64{}
 	for _, cost := range r.costs() {

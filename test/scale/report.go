@@ -66,10 +66,10 @@ func (r *record) costs() []figures.Result {
 		}
 	}
 	var results []figures.Result
-	for _, part := range []string{partHub, partEtcd, partAPIServer, partAgents} {
+	for _, part := range []string{plots.PartHub, plots.PartEtcd, plots.PartAPIServer, plots.PartAgents} {
 		results = append(results, figures.Report("CPU of "+part+" to create a cluster", "ms", 1000*seconds[part]/float64(r.run.Clusters)))
 	}
-	for _, part := range []string{partHub, partEtcd, partAPIServer, partAgents} {
+	for _, part := range []string{plots.PartHub, plots.PartEtcd, plots.PartAPIServer, plots.PartAgents} {
 		results = append(results, figures.Report("memory of "+part+" per cluster", "KiB", 1024*(peaks[part]-r.beforeAny[part])/float64(r.run.Clusters)))
 	}
 	return results

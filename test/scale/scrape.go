@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/myriad-fleet/myriad/test/scale/plots"
 )
 
 // hubMetrics is the address of the hub's controllers for metrics and profiles: in a home's network the one after
@@ -165,8 +167,8 @@ func (w *world) profile(ctx context.Context, phase string, seconds int) {
 		}
 	}
 	for kind, path := range map[string]string{"cpu": fmt.Sprintf("debug/pprof/profile?seconds=%d", seconds), "heap": "debug/pprof/heap"} {
-		go keep(partHub, kind, func() ([]byte, error) { return fetch(ctx, hub+"/"+path) })
-		go keep(partAgents, kind, func() ([]byte, error) { return w.hosts[0].ask(ctx, http.MethodGet, path) })
+		go keep(plots.PartHub, kind, func() ([]byte, error) { return fetch(ctx, hub+"/"+path) })
+		go keep(plots.PartAgents, kind, func() ([]byte, error) { return w.hosts[0].ask(ctx, http.MethodGet, path) })
 	}
 }
 

@@ -146,7 +146,14 @@ func (r *Reporter) Report(ctx context.Context) error {
 	if equality.Semantic.DeepEqual(status, cell.Status) {
 		return nil
 	}
-	return r.Hub.ApplyCell(ctx, status)
+	recounted := status.Guests != cell.Status.Guests
+	if err := r.Hub.ApplyCell(ctx, status); err != nil {
+		return err
+	}
+	if recounted {
+		r.counted = r.Clock.Now()
+	}
+	return nil
 }
 
 // hold back a new number of guests that comes too soon after the last one.
@@ -155,12 +162,9 @@ func (r *Reporter) hold(status *v1alpha1.CellStatus, cell *v1alpha1.Cell) {
 	if status.Guests == cell.Status.Guests {
 		return
 	}
-	now := r.Clock.Now()
-	if since := now.Sub(r.counted); since >= 0 && since < countPause {
+	if since := r.Clock.Since(r.counted); since >= 0 && since < countPause {
 		status.Guests, r.recount = cell.Status.Guests, countPause-since
-		return
 	}
-	r.counted = now
 }
 
 // status is what the Cell's should be. What cannot be found out now stays as it is.

@@ -70,6 +70,32 @@ func orphan(id string, since time.Time) v1alpha1.Orphan {
 	return v1alpha1.Orphan{ID: id, Since: metav1.NewTime(since), Order: v1alpha1.ControlPlaneSpec{ID: id, Epoch: 2}}
 }
 
+// TestCountWaits: a number of guests that changes all the time is written now and then.
+func TestCountWaits(t *testing.T) {
+	f := fake{cell: reports(), orders: map[string]orders.Order{}}
+	clk := clocktesting.NewFakeClock(now)
+	r := f.reporter(clk)
+	for _, c := range []struct {
+		reason string
+		wait   time.Duration
+		guest  string
+		want   int32
+	}{
+		{"the first one at once", 0, "a", 1},
+		{"another one a second later waits", time.Second, "b", 1},
+		{"and is told with the next", countPause, "c", 3},
+	} {
+		clk.Step(c.wait)
+		f.orders[c.guest] = order(c.guest)
+		if err := r.Report(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.cell.Status.Guests; got != c.want {
+			t.Errorf("%s: the Cell has %d guests, want %d", c.reason, got, c.want)
+		}
+	}
+}
+
 func TestOrphans(t *testing.T) {
 	earlier := now.Add(-time.Hour)
 	known := map[string]orders.Order{"kept": order("kept"), "lost": order("lost")}

@@ -27,8 +27,8 @@ const (
 const fieldOwner = "myriad-agent"
 
 // ReportControlPlane writes the status of a guest: what differs from its order as last seen. The agent alone writes
-// it, and where it was written since, the event of that has it compared again; a merge patch costs the API server
-// half of what an apply does, and does not send the sealed identity each time.
+// it, and where it was written since, the event of that has it compared again. An apply would send the sealed identity
+// each time, and have the API server compare all of it.
 func (c *Connection) ReportControlPlane(ctx context.Context, seen *v1alpha1.ControlPlane, status v1alpha1.ControlPlaneStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

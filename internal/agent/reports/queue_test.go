@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 )
@@ -83,6 +84,54 @@ func TestWrite(t *testing.T) {
 				t.Errorf("%s: since %s, want %s", c.reason, hub.order.Status.Conditions[0].LastTransitionTime, c.since)
 			}
 		})
+	}
+}
+
+// TestWordsWait: what only says in other words how a guest is waits, what says more does not.
+func TestWordsWait(t *testing.T) {
+	clk := clocktesting.NewFakeClock(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC))
+	hub := &fakeHub{order: &v1alpha1.ControlPlane{}}
+	q := NewQueue(hub, clk, slog.New(slog.DiscardHandler))
+	report := func(change func(*v1alpha1.ControlPlaneStatus), writes int, reason string) {
+		t.Helper()
+		status := statusSince("False", clk.Now())
+		change(&status)
+		q.Report(id, status)
+		if err := q.write(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if got := hub.count(); got != writes {
+			t.Errorf("%s: %d writes, want %d", reason, got, writes)
+		}
+	}
+	report(func(s *v1alpha1.ControlPlaneStatus) { s.Conditions[0].Message = "etcd" }, 1, "the first report")
+	other := func(s *v1alpha1.ControlPlaneStatus) {
+		s.Conditions[0].Message, s.Version = "kube-apiserver", "v1.36.3"
+		s.Components = []v1alpha1.ComponentStatus{{Name: "etcd-a", Ready: true}}
+	}
+	report(other, 1, "other words at once")
+	clk.Step(wordsEvery)
+	report(other, 2, "other words after a while")
+	report(func(s *v1alpha1.ControlPlaneStatus) { s.Conditions[0].Status = "True" }, 3, "another status at once")
+	report(func(s *v1alpha1.ControlPlaneStatus) { s.Conditions[0].Status, s.CABundle = "True", "PEM" }, 4, "something new at once")
+}
+
+// TestRemovalWaits: that a guest is being removed is told after a while, that it is gone at once.
+func TestRemovalWaits(t *testing.T) {
+	clk := clocktesting.NewFakeClock(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC))
+	q := NewQueue(&fakeHub{order: &v1alpha1.ControlPlane{}}, clk, slog.New(slog.DiscardHandler))
+	defer q.queue.ShutDown()
+	removing := statusSince("False", clk.Now())
+	removing.Conditions[0].Reason = v1alpha1.ReasonDeleting
+	q.Report(id, removing)
+	if got := q.queue.Len(); got != 0 {
+		t.Errorf("a removal that has just begun is told: %d waiting", got)
+	}
+	gone := removing
+	gone.Conditions = append([]metav1.Condition{{Type: v1alpha1.ConditionDeleted, Status: "True", Reason: v1alpha1.ReasonDeleting}}, removing.Conditions...)
+	q.Report(id, gone)
+	if got := q.queue.Len(); got != 1 {
+		t.Errorf("a guest that is gone is not told of at once: %d waiting", got)
 	}
 }
 

@@ -36,7 +36,7 @@ func (r *Runtime) Delete(ctx context.Context, id string) error {
 		return r.wrap("delete guest "+id, err)
 	}
 	r.forget(id)
-	r.changes.notify(id)
+	r.changes.Notify(id)
 	return nil
 }
 

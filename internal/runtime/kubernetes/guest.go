@@ -262,7 +262,7 @@ func (g *guest) publish(s *scope, problem error) {
 	g.observed = &o
 	g.mu.Unlock()
 	if changed {
-		g.changes.notify(g.id)
+		g.changes.Notify(g.id)
 	}
 }
 

@@ -134,7 +134,7 @@ func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.changes.watch(ctx, func() []string { return known }), nil
+	return r.changes.Watch(ctx, func() []string { return known }), nil
 }
 
 // Hold puts exactly these drills in force, until the next call. A zone can only be held killed: from

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
 )
 
@@ -55,7 +56,7 @@ type Runtime struct {
 	client  client.WithWatch // reads and writes past the cache
 	lease   *lease
 	slots   slots
-	changes changes
+	changes runtime.Changes
 	usages  usages
 	nodes   chan struct{} // one message when nodes have changed
 	queue   workqueue.TypedRateLimitingInterface[string]
@@ -107,7 +108,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	defer func() {
 		r.queue.ShutDown()
 		r.setSynced(false)
-		r.changes.close()
+		r.changes.Close()
 		end()
 		all.Wait()
 	}()
@@ -180,7 +181,7 @@ func (r *Runtime) next(ctx context.Context) bool {
 	g := r.known(id)
 	if g == nil || r.writable() != nil {
 		r.queue.Forget(id)
-		r.changes.notify(id)
+		r.changes.Notify(id)
 		return true
 	}
 	after, err := g.reconcile(r.lease.writing(ctx))

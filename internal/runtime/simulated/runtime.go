@@ -19,7 +19,7 @@ type Runtime struct {
 	options Options
 	seed    uint64 // of the cell
 	epoch   time.Time
-	changes changes
+	changes runtime.Changes
 	sooner  chan struct{} // something is due earlier than Run knows
 
 	mu      sync.Mutex
@@ -95,7 +95,7 @@ func (r *Runtime) step(g *guest, now instant) {
 	next, changed := g.step(now, r.world)
 	g.account(now, &r.tempo, r.options.Classes)
 	if changed {
-		r.changes.notify(g.id)
+		r.changes.Notify(g.id)
 	}
 	r.plan(g, next)
 	r.follow(now)
@@ -163,7 +163,7 @@ func (r *Runtime) Apply(_ context.Context, m controlplane.Manifest) error {
 	g.account(now, &r.tempo, r.options.Classes)
 	g.adopt(&m, s, r.world, now)
 	g.carried = carried{since: now, servers: g.serving()}
-	r.changes.notify(g.id)
+	r.changes.Notify(g.id)
 	r.step(g, now)
 	r.settle(now)
 	return nil
@@ -217,7 +217,7 @@ func (r *Runtime) Forget(id string) {
 	delete(r.guests, id)
 	g.leave(now, r.world)
 	r.plan(g, never)
-	r.changes.notify(id)
+	r.changes.Notify(id)
 	r.follow(now)
 	r.settle(now)
 }
@@ -227,7 +227,7 @@ func (r *Runtime) Forget(id string) {
 func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
 	r.lock()
 	defer r.mu.Unlock()
-	return r.changes.watch(ctx, slices.Collect(maps.Keys(r.guests))), nil
+	return r.changes.Watch(ctx, func() []string { return slices.Collect(maps.Keys(r.guests)) }), nil
 }
 
 // Hold puts exactly these drills in force, until the next call.
@@ -258,7 +258,7 @@ func (r *Runtime) Discard(_ context.Context, id, component string) error {
 		return err
 	}
 	g.discard(i)
-	r.changes.notify(id)
+	r.changes.Notify(id)
 	r.step(g, now)
 	r.settle(now)
 	return nil

@@ -81,19 +81,5 @@ func (a axis) downTicks(unit string) []tick {
 	return ticks
 }
 
-// The parts that CPU and memory are split by, as package main of test/scale names them, in the order in which they
-// are shown.
-const (
-	partHub         = "hub"
-	partEtcd        = "etcd"
-	partAPIServer   = "kube-apiserver"
-	partControllers = "kube-controller-manager"
-	partAgents      = "agents"
-	partAgent       = "agent"
-	partGenerator   = "generator"
-)
-
-var allParts = []string{partHub, partEtcd, partAPIServer, partControllers, partAgents, partAgent, partGenerator}
-
 // partClass is the class of a part's colour.
 func partClass(part string) string { return "part-" + part }

@@ -15,8 +15,8 @@ type drawn struct {
 
 // growthCharts over the number of clusters.
 func growthCharts(runs []Run) []chart {
-	create := []string{partHub, partEtcd, partAPIServer, partAgents}
-	idle := []string{partHub, partEtcd, partAPIServer, partControllers, partAgents}
+	create := []string{PartHub, PartEtcd, PartAPIServer, PartAgents}
+	idle := []string{PartHub, PartEtcd, PartAPIServer, PartControllers, PartAgents}
 	return []chart{
 		growthChart(runs, "CPU to create a cluster", "ms", byPart(create, "CPU of %s to create a cluster")),
 		growthChart(runs, "Memory per cluster", "KiB", byPart(create, "memory of %s per cluster")),

@@ -78,13 +78,13 @@ func levels(samples []Sample, of func(Sample) map[string]float64) []level {
 func inOrder(parts []string) []string {
 	slices.Sort(parts)
 	var ordered []string
-	for _, part := range allParts {
+	for _, part := range Parts {
 		if _, found := slices.BinarySearch(parts, part); found {
 			ordered = append(ordered, part)
 		}
 	}
 	for _, part := range slices.Compact(parts) {
-		if !slices.Contains(allParts, part) {
+		if !slices.Contains(Parts, part) {
 			ordered = append(ordered, part)
 		}
 	}

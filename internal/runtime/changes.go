@@ -1,4 +1,4 @@
-package kubernetes
+package runtime
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// changes tells watchers which guests' observations have changed. A watcher that is slow gets each
-// id once, however often it changed.
-type changes struct {
+// Changes tells watchers which guests' observations have changed. A watcher that is slow gets each
+// id once, however often it changed. The zero value is ready to use.
+type Changes struct {
 	mu       sync.Mutex
 	watchers map[*watcher]bool
 	closed   bool
@@ -21,7 +21,8 @@ type watcher struct {
 	ended   chan struct{}
 }
 
-func (c *changes) notify(id string) {
+// Notify watchers that a guest has changed.
+func (c *Changes) Notify(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for w := range c.watchers {
@@ -33,8 +34,8 @@ func (c *changes) notify(id string) {
 	}
 }
 
-// close ends every watch.
-func (c *changes) close() {
+// Close ends every watch.
+func (c *Changes) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for w := range c.watchers {
@@ -43,8 +44,8 @@ func (c *changes) close() {
 	c.watchers, c.closed = nil, true
 }
 
-// watch sends ids, those of known first, until the context or the runtime ends.
-func (c *changes) watch(ctx context.Context, known func() []string) <-chan string {
+// Watch sends ids, those of known first, until the context ends or Close is called.
+func (c *Changes) Watch(ctx context.Context, known func() []string) <-chan string {
 	w := &watcher{pending: map[string]bool{}, signal: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.mu.Lock()
 	switch {
@@ -57,7 +58,7 @@ func (c *changes) watch(ctx context.Context, known func() []string) <-chan strin
 	}
 	c.mu.Unlock()
 	for _, id := range known() { // after it is registered, so that none is missed
-		c.notify(id)
+		c.Notify(id)
 	}
 	ids := make(chan string)
 	go func() {
@@ -85,16 +86,17 @@ func (c *changes) watch(ctx context.Context, known func() []string) <-chan strin
 	return ids
 }
 
-func (c *changes) leave(w *watcher) {
+func (c *Changes) leave(w *watcher) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.watchers, w)
 }
 
-func (c *changes) take(w *watcher) []string {
+// take what a watcher has collected. Its map is not kept: it would stay as large as it ever was.
+func (c *Changes) take(w *watcher) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := slices.Sorted(maps.Keys(w.pending))
-	clear(w.pending)
+	w.pending = map[string]bool{}
 	return ids
 }
