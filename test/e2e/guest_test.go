@@ -253,7 +253,23 @@ func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
 // load puts a steady load on the guest, through its gateway, until the test ends or Stop.
 func (g *guest) load(t *testing.T, seed uint64) *load.Run {
 	t.Helper()
-	return startLoad(t, g.access(t), load.Options{Seed: seed})
+	options := g.ground.load()
+	options.Seed = seed
+	return startLoad(t, g.access(t), options)
+}
+
+// patientLoad is load for tests in which no request may fail. There a request fails when its connection
+// breaks or nothing answers, not when it waits for two busy cores: how long requests take is for benchmarks.
+func (g *guest) patientLoad(t *testing.T, seed uint64) *load.Run {
+	t.Helper()
+	options := patient(g.ground.load())
+	options.Seed = seed
+	return startLoad(t, g.access(t), options)
+}
+
+func patient(options load.Options) load.Options {
+	options.Timeout, options.Ping = 10*time.Second, 3*time.Second
+	return options
 }
 
 // loadDirect is load without the gateway: on the API server of the guest's first zone.
@@ -265,7 +281,7 @@ func (g *guest) loadDirect(t *testing.T, seed uint64) *load.Run {
 	}
 	config, endpoint := g.access(t), plane.Status.Endpoints[0]
 	config.Host = "https://" + net.JoinHostPort(endpoint.Address, strconv.Itoa(int(endpoint.Port)))
-	return startLoad(t, config, load.Options{Seed: seed})
+	return startLoad(t, config, patient(load.Options{Seed: seed}))
 }
 
 func (g *guest) access(t *testing.T) *rest.Config {
@@ -308,8 +324,8 @@ func stop(t *testing.T, run *load.Run) load.Report {
 		t.Fatal(err)
 	}
 	t.Logf("load, with its first failures: %s", text)
-	if rate := 50.0; report.Rate < rate/2 {
-		t.Errorf("only %.0f requests a second were sent; want %.0f, and half of it under faults: the load proves too little", report.Rate, rate)
+	if report.Rate < report.Asked*0.4 {
+		t.Errorf("only %.0f requests a second were sent; want %.0f, and 40 %% of it under faults: the load proves too little", report.Rate, report.Asked)
 	}
 	return report
 }

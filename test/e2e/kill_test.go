@@ -70,7 +70,7 @@ func TestEachGatewayMayDie(t *testing.T) {
 func TestHubAndAgentMayDie(t *testing.T) {
 	g := steadyGuest(t)
 	before := g.instances(t)
-	run := g.load(t, 203)
+	run := g.patientLoad(t, 203)
 	quiet(t, run)
 	manages := []string{
 		"platform/controllers/hub",

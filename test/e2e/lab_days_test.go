@@ -53,7 +53,7 @@ func TestLabBlocked(t *testing.T) {
 func TestLabHostileWebhook(t *testing.T) {
 	g := steadyInLab(t)
 	before := g.instances(t)
-	run := g.load(t, 521)
+	run := g.patientLoad(t, 521)
 	quiet(t, run)
 	remove := g.lab.webhook(t, g.labCell())
 	t.Cleanup(func() { g.deleteCluster(t, "default", "refused") })

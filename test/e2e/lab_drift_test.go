@@ -24,7 +24,7 @@ func TestLabDrift(t *testing.T) {
 	g := steadyInLab(t)
 	admin := g.lab.client(t, g)
 	scheduler, manager := g.anyOf(t, "kube-scheduler"), g.anyOf(t, "kube-controller-manager")
-	run := g.load(t, 541)
+	run := g.patientLoad(t, 541)
 	quiet(t, run)
 	for _, object := range []client.Object{
 		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "etcd"}},

@@ -8,7 +8,6 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/gear"
-	"github.com/myriad-fleet/myriad/test/load"
 )
 
 // TestLabGearsInPlace has a Zonal guest in the lab climb by itself, in place: the kernel holds every container
@@ -25,8 +24,7 @@ func TestLabGearsInPlace(t *testing.T) {
 	g := s.create(t, "riser", "--region", "eu-frankfurt", "--availability", "zonal")
 	g.shifts(t, nano, nano)
 	before, pods := g.instances(t), g.podRuns(t)
-	// Half of the usual load: three kubelets resize a dozen pods on the same two cores.
-	run := startLoad(t, g.access(t), load.Options{Seed: 611, Rate: 30})
+	run := g.patientLoad(t, 611)
 	quiet(t, run)
 	climb := g.climb(t, 45*time.Second, 75)
 	run.Mark(small)

@@ -32,7 +32,7 @@ func TestLabResizeInPlace(t *testing.T) {
 	}
 	g.limitedTo(t, small)
 	before, pods := g.instances(t), g.podRuns(t)
-	run := g.load(t, 511)
+	run := g.patientLoad(t, 511)
 	quiet(t, run)
 	for _, step := range []struct {
 		name string

@@ -32,7 +32,7 @@ func TestHubRestoredFromSnapshot(t *testing.T) {
 	for _, g := range append(known, forgotten...) {
 		before[g] = g.instances(t)
 	}
-	run := forgotten[0].load(t, 401)
+	run := forgotten[0].patientLoad(t, 401)
 	quiet(t, run)
 
 	run.Mark("restore")

@@ -34,7 +34,7 @@ func TestLeafCertificatesRotate(t *testing.T) {
 		t.Fatalf("only %d leaf certificates found: %v", len(first), first)
 	}
 	before := g.instances(t)
-	run := g.load(t, 501)
+	run := g.patientLoad(t, 501)
 	eventually(t, lifetime, "every leaf certificate to be replaced", func(context.Context) (string, bool) {
 		var old []string
 		for file, leaf := range g.leaves(t) {

@@ -23,7 +23,7 @@ func TestUpgradeRestartsNoGuest(t *testing.T) {
 	g := s.create(t, "veteran", "--region", "eu-frankfurt", "--availability", "zonal")
 	g.wantRevision(t, 1)
 	before, agent := g.instances(t), s.pids(t, "platform/cell-fra-1/agent")
-	direct, routed := g.loadDirect(t, 301), g.load(t, 302)
+	direct, routed := g.loadDirect(t, 301), g.patientLoad(t, 302)
 	quiet(t, direct)
 	quiet(t, routed)
 

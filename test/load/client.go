@@ -31,6 +31,7 @@ type client struct {
 	base      *url.URL
 	path      string
 	timeout   time.Duration
+	ping      time.Duration
 	transport *http.Transport
 	round     http.RoundTripper // transport with the credentials of config
 }
@@ -45,6 +46,7 @@ func newClient(config *rest.Config, options Options) (*client, error) {
 		base:    base,
 		path:    "/api/v1/namespaces/" + options.Namespace + "/configmaps",
 		timeout: options.Timeout,
+		ping:    options.Ping,
 	}
 	return c, c.connect()
 }
@@ -58,9 +60,6 @@ func (c *client) connect() error {
 	if c.transport != nil {
 		c.transport.CloseIdleConnections()
 	}
-	// A connection that was silent for this long is asked for a ping, and given up when the ping is
-	// not answered within as long again: 1.5 s by default, where client-go takes 30 s and 15 s.
-	ping := c.timeout * 3 / 4
 	c.transport = &http.Transport{
 		TLSClientConfig:       tls,
 		TLSHandshakeTimeout:   c.timeout,
@@ -68,7 +67,7 @@ func (c *client) connect() error {
 		IdleConnTimeout:       10 * time.Second,
 		ForceAttemptHTTP2:     true,
 		DialContext:           (&net.Dialer{Timeout: c.timeout}).DialContext,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: ping, PingTimeout: ping},
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: c.ping, PingTimeout: c.ping},
 	}
 	c.round, err = rest.HTTPWrappersForConfig(c.config, c.transport)
 	if err != nil {

@@ -31,6 +31,10 @@ type Options struct {
 	Watches int
 	// Timeout of one request. 0: 2 s.
 	Timeout time.Duration
+	// Ping is how long a connection may be silent before it is asked for a ping, and how long again the
+	// answer may take before the connection is given up. 0: three quarters of Timeout. client-go takes
+	// 30 s and 15 s.
+	Ping time.Duration
 	// Keys in use at a time. 0: 24.
 	Keys int
 	// KeyLife is the number of operations after which a key is replaced by a fresh one, so that
@@ -46,6 +50,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Workers, 12)
 	setDefault(&o.Watches, 3)
 	setDefault(&o.Timeout, 2*time.Second)
+	setDefault(&o.Ping, o.Timeout*3/4)
 	setDefault(&o.Keys, 24)
 	setDefault(&o.KeyLife, 60)
 	setDefault(&o.Drain, 10*time.Second)

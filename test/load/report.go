@@ -13,9 +13,10 @@ const checkTimeout = 20 * time.Second
 // Report is what a load saw.
 type Report struct {
 	Seed uint64 `json:"seed"`
-	// Seconds that requests were sent for, and Rate is how many a second were.
+	// Seconds that requests were sent for. Rate is how many a second were, Asked how many should have been.
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rate"`
+	Asked   float64 `json:"asked"`
 	// Requests and Failed count all verbs. Every transport error, every timeout and every status but
 	// success, 404 and 409 is a failure; so is a watch that breaks.
 	Requests int                `json:"requests"`
@@ -100,6 +101,7 @@ func (r *Run) report(ended time.Duration, cleanup error) Report {
 		Seconds:                ended.Seconds(),
 		Requests:               len(j.requests),
 		Rate:                   float64(len(j.requests)) / ended.Seconds(),
+		Asked:                  r.options.Rate,
 		Verbs:                  verbStats(j.requests),
 		Failures:               failures(j.requests),
 		Marks:                  markReports(j.marks, j.requests),
