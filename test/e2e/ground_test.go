@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/myriad-fleet/myriad/test/load"
 )
 
 // ground is where guests under test live: what a test sees of their components there, and what it can
@@ -27,8 +25,6 @@ type ground interface {
 	files(ctx context.Context, g *guest) (map[string][]byte, error)
 	// left lists what is left of a guest that was deleted.
 	left(ctx context.Context, g *guest) ([]string, error)
-	// load that the ground's machine carries beside what the guests' components do.
-	load() load.Options
 }
 
 // instance is one run of a component.
@@ -40,8 +36,6 @@ type instance struct {
 
 // processes is the ground of cells whose guests are processes of this machine.
 type processes struct{}
-
-func (processes) load() load.Options { return load.Options{} }
 
 func (processes) instances(_ context.Context, g *guest) (map[string]instance, error) {
 	pids, err := g.PIDs(g.directory())

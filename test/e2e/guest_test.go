@@ -253,7 +253,7 @@ func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
 // load puts a steady load on the guest, through its gateway, until the test ends or Stop.
 func (g *guest) load(t *testing.T, seed uint64) *load.Run {
 	t.Helper()
-	options := g.ground.load()
+	options := g.usualLoad()
 	options.Seed = seed
 	return startLoad(t, g.access(t), options)
 }
@@ -262,9 +262,18 @@ func (g *guest) load(t *testing.T, seed uint64) *load.Run {
 // breaks or nothing answers, not when it waits for two busy cores: how long requests take is for benchmarks.
 func (g *guest) patientLoad(t *testing.T, seed uint64) *load.Run {
 	t.Helper()
-	options := patient(g.ground.load())
+	options := patient(g.usualLoad())
 	options.Seed = seed
 	return startLoad(t, g.access(t), options)
+}
+
+// usualLoad is, in the lab, a third of what it is elsewhere, and patient: three kubelets, three runtimes of
+// containers and the cell's control plane share the cores with the guest.
+func (g *guest) usualLoad() load.Options {
+	if g.lab != nil {
+		return patient(load.Options{Rate: 20})
+	}
+	return load.Options{}
 }
 
 func patient(options load.Options) load.Options {

@@ -19,7 +19,6 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
 	"github.com/myriad-fleet/myriad/test/lab"
-	"github.com/myriad-fleet/myriad/test/load"
 )
 
 // laboratory is the ground of the cell that is a Kubernetes cluster, seen by its administrator and by
@@ -150,10 +149,6 @@ func (l *laboratory) files(ctx context.Context, g *guest) (map[string][]byte, er
 	}
 	return files, nil
 }
-
-// load is a third of the usual one, and patient: three kubelets, three runtimes of containers and the cell's
-// control plane share the cores with the guest.
-func (*laboratory) load() load.Options { return patient(load.Options{Rate: 20}) }
 
 func (l *laboratory) left(ctx context.Context, g *guest) ([]string, error) {
 	left, err := g.filesOfCell()

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
 
@@ -39,11 +40,11 @@ func (s *suite) setCell(t *testing.T, name string, change func(*v1alpha1.CellSpe
 // guestsOf a cell, by the Ledger that placement goes by.
 func (s *suite) guestsOf(t *testing.T, cell string) int32 {
 	t.Helper()
-	var ledger v1alpha1.Ledger
-	if err := s.hub.Get(t.Context(), client.ObjectKey{Name: v1alpha1.CellLedger(cell)}, &ledger); client.IgnoreNotFound(err) != nil {
+	volume, err := ledger.Fetch(t.Context(), s.hub, v1alpha1.CellLedger(cell))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return int32(len(ledger.Bookings))
+	return int32(len(volume.Bookings()))
 }
 
 // TestPlacement: clusters land by residency, kind, room and spread; describe explains every cell that was rejected;
