@@ -1,7 +1,9 @@
 package pki
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +26,8 @@ func NewRecoveryKey() (secret, recipient string, err error) {
 	return key.String(), key.Recipient().String(), nil
 }
 
-// Seal encrypts the identity to a recovery key's recipient (age, ASCII armour): who holds the result
-// can read nothing of it. A broken identity is refused: nobody would notice until it is needed.
+// Seal encrypts the identity to a recovery key's recipient (JSON, gzip, age, ASCII armour): who holds the
+// result can read nothing of it. Every copy of an order carries it, so it is compressed. A broken identity is refused: nobody would notice until it is needed.
 func (i Identity) Seal(recipient string) (string, error) {
 	if err := i.Validate(); err != nil {
 		return "", fmt.Errorf("seal the identity: %w", err)
@@ -44,8 +46,9 @@ func (i Identity) Seal(recipient string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("seal the identity: %w", err)
 	}
-	_, err = sealer.Write(plain)
-	if err := errors.Join(err, sealer.Close(), armored.Close()); err != nil {
+	packed := gzip.NewWriter(sealer)
+	_, err = packed.Write(plain)
+	if err := errors.Join(err, packed.Close(), sealer.Close(), armored.Close()); err != nil {
 		return "", fmt.Errorf("seal the identity: %w", err)
 	}
 	return sealed.String(), nil
@@ -62,7 +65,7 @@ func OpenIdentity(sealed, recoveryKey string) (Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the identity: %w: is it whole, and this its area's recovery key?", err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(opened, maxIdentityBytes))
+	plain, err := unpack(opened)
 	if err != nil {
 		return nil, fmt.Errorf("open the identity: %w", err)
 	}
@@ -74,4 +77,20 @@ func OpenIdentity(sealed, recoveryKey string) (Identity, error) {
 		return nil, fmt.Errorf("open the identity: %w", err)
 	}
 	return identity, nil
+}
+
+// unpack what was sealed: compressed, or as it was before Seal compressed it.
+func unpack(opened io.Reader) ([]byte, error) {
+	buffered := bufio.NewReader(opened)
+	magic, err := buffered.Peek(2)
+	if err != nil {
+		return nil, err
+	}
+	plain := io.Reader(buffered)
+	if magic[0] == 0x1f && magic[1] == 0x8b { // RFC 1952, 2.3.1; JSON begins otherwise
+		if plain, err = gzip.NewReader(buffered); err != nil {
+			return nil, err
+		}
+	}
+	return io.ReadAll(io.LimitReader(plain, maxIdentityBytes))
 }

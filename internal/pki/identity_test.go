@@ -1,6 +1,8 @@
 package pki
 
 import (
+	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -146,6 +148,40 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestOpenRefusesForgery(t *testing.T) {
 	secret, recipient := newTestRecoveryKey(t)
+	sealed := sealBytes(t, recipient, []byte(`{"../../x":"eA=="}`))
+	if _, err := OpenIdentity(sealed, secret); err == nil || !strings.Contains(err.Error(), "../../x") {
+		t.Errorf("opened what somebody else sealed: %v", err)
+	}
+}
+
+// TestOpenUncompressed: what was sealed before identities were compressed must open for as long as guests live.
+func TestOpenUncompressed(t *testing.T) {
+	secret, recipient := newTestRecoveryKey(t)
+	identity := newTestIdentity(t)
+	plain, err := json.Marshal(identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := sealBytes(t, recipient, plain)
+	opened, err := OpenIdentity(before, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(identity, opened); diff != "" {
+		t.Errorf("opened differs (-sealed +opened):\n%s", diff)
+	}
+	now, err := identity.Seal(recipient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(now) > len(before)*3/4 {
+		t.Errorf("compressed it takes %d bytes, uncompressed %d", len(now), len(before))
+	}
+}
+
+// sealBytes to a recipient, whatever they are.
+func sealBytes(t *testing.T, recipient string, plain []byte) string {
+	t.Helper()
 	to, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
 		t.Fatal(err)
@@ -156,16 +192,9 @@ func TestOpenRefusesForgery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sealer.Write([]byte(`{"../../x":"eA=="}`)); err != nil {
+	_, err = sealer.Write(plain)
+	if err := errors.Join(err, sealer.Close(), armored.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := sealer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := armored.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenIdentity(sealed.String(), secret); err == nil || !strings.Contains(err.Error(), "../../x") {
-		t.Errorf("opened what somebody else sealed: %v", err)
-	}
+	return sealed.String()
 }
