@@ -73,16 +73,20 @@ type ControlPlaneSpec struct {
 	Zones []string `json:"zones"`
 
 	// Network addresses inside the guest.
+	// +structType=atomic
 	Network ClusterNetwork `json:"network"`
 
 	// Endpoint that the gateways serve the guest on.
+	// +structType=atomic
 	Endpoint GuestEndpoint `json:"endpoint"`
 
 	// Size of the control plane.
+	// +structType=atomic
 	Size ControlPlaneSize `json:"size"`
 
 	// Tuning of the components' flags; none: upstream's own. Render revisions before 4 know of none.
 	// +optional
+	// +structType=atomic
 	Tuning *ControlPlaneTuning `json:"tuning,omitempty"`
 	// EtcdQuotaBytes is the largest database that etcd allows, fixed when the order is first written from
 	// the largest gear that the guest may reach: changing it would restart etcd. 0: 8 GiB. Render revisions
@@ -128,7 +132,12 @@ type ClusterReference struct {
 	Namespace string `json:"namespace"`
 	// Name of the Cluster.
 	Name string `json:"name"`
-	// Spec of the Cluster as it was when the order was last written.
+	// Spec of the Cluster as it was when the order was last written. It was checked there: the rules of a Cluster
+	// would be evaluated at each report of an agent once more.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +structType=atomic
 	Spec ClusterSpec `json:"spec"`
 }
 

@@ -10,6 +10,10 @@ import (
 // before it writes anything that the promise is for. Its name says what it is of: see CellLedger, RegionLedger
 // and VPCLedger.
 //
+// A Ledger says what has changed since its base, another Ledger (BaseLedger), so that a promise takes a small write
+// however much has been promised before. What is booked is what the base says, but for the ids that the Ledger
+// names: those are booked as it says, or dropped.
+//
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -21,6 +25,11 @@ type Ledger struct {
 	// +optional
 	// +listType=atomic
 	Bookings []Booking `json:"bookings,omitempty"`
+
+	// Dropped are the ids of guests that are booked no more, whatever the base says; sorted.
+	// +optional
+	// +listType=atomic
+	Dropped []string `json:"dropped,omitempty"`
 }
 
 // Booking is what a Ledger promises to one guest.
@@ -83,6 +92,9 @@ type LedgerList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []Ledger `json:"items"`
 }
+
+// BaseLedger is the name of the base of a Ledger.
+func BaseLedger(name string) string { return name + ".base" }
 
 // CellLedger is the name of the Ledger of a cell's room.
 func CellLedger(cell string) string { return "cell." + cell }

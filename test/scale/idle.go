@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 )
 
 // measure a phase: what each part took, and how long it lasted.
@@ -136,15 +137,9 @@ func (w *world) nothingLeft(ctx context.Context) error {
 
 // left says what the Ledgers and the cells still hold; empty: nothing.
 func (w *world) left(ctx context.Context) (string, error) {
-	var ledgers v1alpha1.LedgerList
-	if err := w.hub.List(ctx, &ledgers); err != nil {
-		return "", fmt.Errorf("list Ledgers: %w", err)
-	}
-	var left []string
-	for i := range ledgers.Items {
-		if count := len(ledgers.Items[i].Bookings); count > 0 {
-			left = append(left, fmt.Sprintf("%d bookings in Ledger %s", count, ledgers.Items[i].Name))
-		}
+	left, err := w.booked(ctx)
+	if err != nil {
+		return "", err
 	}
 	for _, host := range w.hosts {
 		guests, err := host.started(ctx)
@@ -156,4 +151,30 @@ func (w *world) left(ctx context.Context) (string, error) {
 		}
 	}
 	return strings.Join(left, "; "), nil
+}
+
+// booked says what the Ledgers hold.
+func (w *world) booked(ctx context.Context) ([]string, error) {
+	var ledgers v1alpha1.LedgerList
+	if err := w.hub.List(ctx, &ledgers); err != nil {
+		return nil, fmt.Errorf("list Ledgers: %w", err)
+	}
+	byName := map[string]*v1alpha1.Ledger{}
+	for i := range ledgers.Items {
+		byName[ledgers.Items[i].Name] = &ledgers.Items[i]
+	}
+	var booked []string
+	for name, head := range byName {
+		if strings.HasSuffix(name, v1alpha1.BaseLedger("")) {
+			continue
+		}
+		volume := ledger.Volume{Head: head, Base: &v1alpha1.Ledger{}}
+		if base := byName[v1alpha1.BaseLedger(name)]; base != nil {
+			volume.Base = base
+		}
+		if count := len(volume.Bookings()); count > 0 {
+			booked = append(booked, fmt.Sprintf("%d bookings in Ledger %s", count, name))
+		}
+	}
+	return booked, nil
 }

@@ -58,7 +58,7 @@ type Source struct {
 	// Catalogue that bound Clusters without an order are resolved by.
 	Catalogue resolve.Catalogue
 	// Ledgers by name, as Names lists them or fewer: what has no Ledger here is not booked.
-	Ledgers map[string]*v1alpha1.Ledger
+	Ledgers map[string]Volume
 	// Stood tells whether something stood for a guest's booking in an earlier pass (Store.Stood): once that is
 	// gone, so is the guest. Nil: nobody knows.
 	Stood func(id string) bool
@@ -87,8 +87,8 @@ func Count(source Source) *Books {
 	b := &Books{
 		Cells: map[string]*placement.Cell{}, now: source.Now, regions: map[string]*region{}, pages: map[string]*page{}, held: map[string]bool{}, ordered: map[string][]v1alpha1.ZoneDemand{},
 	}
-	for name, ledger := range source.Ledgers {
-		b.pages[name] = newPage(ledger)
+	for name, volume := range source.Ledgers {
+		b.pages[name] = newPage(volume)
 	}
 	for i := range source.Regions {
 		b.regions[source.Regions[i].Name] = newRegion(&source.Regions[i], source.Cells)
@@ -244,7 +244,7 @@ func (b *Books) Taken(id string) bool { return b.held[id] }
 // page of a Ledger; an empty one that is not written when the Ledger is not among those that are counted.
 func (b *Books) page(name string) *page {
 	if b.pages[name] == nil {
-		return newPage(&v1alpha1.Ledger{})
+		return nowhere()
 	}
 	return b.pages[name]
 }
@@ -259,15 +259,21 @@ func (b *Books) region(name string) *region {
 	return b.regions[name]
 }
 
+// edit is a Volume as it is to be.
+type edit struct {
+	Volume
+	newBase bool
+}
+
 // changed Ledgers, those of cells last.
-func (b *Books) changed() []*v1alpha1.Ledger {
-	var ledgers []*v1alpha1.Ledger
+func (b *Books) changed() []edit {
+	var edits []edit
 	for _, name := range slices.SortedFunc(maps.Keys(b.pages), roomLast) {
-		if ledger, changed := b.pages[name].written(); changed {
-			ledgers = append(ledgers, ledger)
+		if next, newBase, changed := b.pages[name].written(); changed {
+			edits = append(edits, edit{Volume: next, newBase: newBase})
 		}
 	}
-	return ledgers
+	return edits
 }
 
 func roomLast(x, y string) int {

@@ -1,8 +1,8 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -16,18 +16,17 @@ import (
 
 // page is one Ledger while it is brought up to date.
 type page struct {
-	before *v1alpha1.Ledger // shared: read only
-	byID   map[string]v1alpha1.Booking
-	edited bool
+	before  Volume
+	byID    map[string]v1alpha1.Booking
+	touched map[string]bool // ids of which something new is to be said
 }
 
-func newPage(ledger *v1alpha1.Ledger) *page {
-	p := &page{before: ledger, byID: make(map[string]v1alpha1.Booking, len(ledger.Bookings))}
-	for _, booking := range ledger.Bookings {
-		p.byID[booking.ID] = booking
-	}
-	return p
+func newPage(volume Volume) *page {
+	return &page{before: volume, byID: volume.byID(), touched: map[string]bool{}}
 }
+
+// nowhere is a page that is never written.
+func nowhere() *page { return newPage(Volume{Head: &v1alpha1.Ledger{}, Base: &v1alpha1.Ledger{}}) }
 
 func (p *page) find(id string) *v1alpha1.Booking {
 	if booking, ok := p.byID[id]; ok {
@@ -44,7 +43,7 @@ func (p *page) set(booking v1alpha1.Booking, now time.Time) {
 		return
 	}
 	booking.BookedAt = metav1.NewTime(now)
-	p.byID[booking.ID], p.edited = booking, true
+	p.byID[booking.ID], p.touched[booking.ID] = booking, true
 }
 
 // keep the bookings that a function says yes to.
@@ -52,29 +51,34 @@ func (p *page) keep(kept func(v1alpha1.Booking) bool) {
 	for id, booking := range p.byID {
 		if !kept(booking) {
 			delete(p.byID, id)
-			p.edited = true
+			p.touched[id] = true
 		}
 	}
 }
 
 // bookings sorted by id.
-func (p *page) bookings() []v1alpha1.Booking {
-	all := make([]v1alpha1.Booking, 0, len(p.byID))
-	for _, booking := range p.byID {
-		all = append(all, booking)
-	}
-	slices.SortFunc(all, func(a, b v1alpha1.Booking) int { return strings.Compare(a.ID, b.ID) })
-	return all
-}
+func (p *page) bookings() []v1alpha1.Booking { return sorted(p.byID) }
 
-// written is the Ledger as it is to be, and whether it differs from what it was.
-func (p *page) written() (*v1alpha1.Ledger, bool) {
-	if !p.edited || p.before.Name == "" {
-		return nil, false
+// written is the Volume as it is to be, with whether its base is new, too; false: it is as it was.
+func (p *page) written() (next Volume, newBase, changed bool) {
+	if len(p.touched) == 0 || p.before.Head.Name == "" {
+		return Volume{}, false, false
 	}
-	ledger := &v1alpha1.Ledger{Bookings: p.bookings()}
-	ledger.Name, ledger.ResourceVersion, ledger.UID = p.before.Name, p.before.ResourceVersion, p.before.UID
-	return ledger, true
+	next.Base = p.before.Base
+	said := p.before.says()
+	if newBase = len(said) >= foldAt; newBase {
+		next.Base, said = p.before.folded(), map[string]bool{}
+	}
+	maps.Copy(said, p.touched)
+	next.Head = successor(p.before.Head)
+	for _, id := range slices.Sorted(maps.Keys(said)) {
+		if booking, ok := p.byID[id]; ok {
+			next.Head.Bookings = append(next.Head.Bookings, booking)
+		} else {
+			next.Head.Dropped = append(next.Head.Dropped, id)
+		}
+	}
+	return next, newBase, true
 }
 
 // bookingOf a guest in the Ledger of its cell.

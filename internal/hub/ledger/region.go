@@ -90,7 +90,7 @@ func (b *Books) countRegion(r *region, facts []fact, keep func(v1alpha1.Booking)
 // pageOfVPC that a booking has ranges in; of others one that is never written.
 func (b *Books) pageOfVPC(r *region, booking v1alpha1.Booking) *page {
 	if booking.Ranges == nil {
-		return newPage(&v1alpha1.Ledger{})
+		return nowhere()
 	}
 	return b.page(v1alpha1.VPCLedger(r.spec.Name, booking.Room.VPC))
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
@@ -22,14 +21,14 @@ type Store struct {
 	live   client.Reader // past the cache
 
 	mutex   sync.Mutex
-	known   map[string]*v1alpha1.Ledger
+	known   map[string]Volume
 	stood   map[string]bool // ids of guests whose booking something stood for
 	regions map[string]*sync.Mutex
 }
 
 // NewStore of a hub that has just begun to lead.
 func NewStore(writer client.Client, live client.Reader) *Store {
-	return &Store{writer: writer, live: live, known: map[string]*v1alpha1.Ledger{}, stood: map[string]bool{}, regions: map[string]*sync.Mutex{}}
+	return &Store{writer: writer, live: live, known: map[string]Volume{}, stood: map[string]bool{}, regions: map[string]*sync.Mutex{}}
 }
 
 // Lock the bookings of some regions against the other controllers of this process, so that they do not run
@@ -57,23 +56,35 @@ func (s *Store) Lock(regions ...string) (unlock func()) {
 }
 
 // Read Ledgers by name. One that does not exist is empty. They are shared: do not change them.
-func (s *Store) Read(ctx context.Context, names []string) (map[string]*v1alpha1.Ledger, error) {
-	ledgers := make(map[string]*v1alpha1.Ledger, len(names))
+func (s *Store) Read(ctx context.Context, names []string) (map[string]Volume, error) {
+	ledgers := make(map[string]Volume, len(names))
 	for _, name := range names {
 		s.mutex.Lock()
 		known, ok := s.known[name]
 		s.mutex.Unlock()
 		if !ok {
-			known = &v1alpha1.Ledger{ObjectMeta: metav1.ObjectMeta{Name: name}}
-			if err := s.live.Get(ctx, client.ObjectKey{Name: name}, known); client.IgnoreNotFound(err) != nil {
-				return nil, fmt.Errorf("read Ledger %s: %w", name, err)
+			var err error
+			if known, err = Fetch(ctx, s.live, name); err != nil {
+				return nil, err
 			}
-			known.ManagedFields = nil
 			s.remember(known)
 		}
 		ledgers[name] = known
 	}
 	return ledgers, nil
+}
+
+// Fetch a Ledger, then its base: in this order a base that is newer than the Ledger is all that can happen.
+func Fetch(ctx context.Context, from client.Reader, name string) (Volume, error) {
+	v := Volume{Head: &v1alpha1.Ledger{}, Base: &v1alpha1.Ledger{}}
+	v.Head.Name, v.Base.Name = name, v1alpha1.BaseLedger(name)
+	for _, ledger := range []*v1alpha1.Ledger{v.Head, v.Base} {
+		if err := from.Get(ctx, client.ObjectKeyFromObject(ledger), ledger); client.IgnoreNotFound(err) != nil {
+			return Volume{}, fmt.Errorf("read Ledger %s: %w", ledger.Name, err)
+		}
+		ledger.ManagedFields = nil
+	}
+	return v, nil
 }
 
 // Stood tells whether something stood for a guest's booking when Books were last written.
@@ -86,19 +97,18 @@ func (s *Store) Stood(id string) bool {
 // Write what the Books have changed, all that is booked for a guest before its room: a booking is whole once
 // its room is booked. After an error nothing is promised; what was written expires.
 func (s *Store) Write(ctx context.Context, books *Books) error {
-	for _, ledger := range books.changed() {
-		write := s.writer.Update
-		if ledger.ResourceVersion == "" {
-			write = func(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
-				return s.writer.Create(ctx, object)
+	for _, next := range books.changed() {
+		ledgers := []*v1alpha1.Ledger{next.Head}
+		if next.newBase {
+			ledgers = []*v1alpha1.Ledger{next.Base, next.Head}
+		}
+		for _, ledger := range ledgers {
+			if err := s.write(ctx, ledger); err != nil {
+				s.forget(next.Head.Name)
+				return conflict(fmt.Errorf("write Ledger %s: %w", ledger.Name, err))
 			}
 		}
-		if err := write(ctx, ledger); err != nil {
-			s.forget(ledger.Name)
-			return conflict(fmt.Errorf("write Ledger %s: %w", ledger.Name, err))
-		}
-		ledger.ManagedFields = nil
-		s.remember(ledger)
+		s.remember(next.Volume)
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -112,6 +122,14 @@ func (s *Store) Write(ctx context.Context, books *Books) error {
 	return nil
 }
 
+func (s *Store) write(ctx context.Context, ledger *v1alpha1.Ledger) error {
+	defer func() { ledger.ManagedFields = nil }()
+	if ledger.ResourceVersion == "" {
+		return s.writer.Create(ctx, ledger)
+	}
+	return s.writer.Update(ctx, ledger)
+}
+
 // conflict makes one of a Ledger that somebody else created, or removed, meanwhile.
 func conflict(err error) error {
 	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
@@ -120,10 +138,10 @@ func conflict(err error) error {
 	return err
 }
 
-func (s *Store) remember(ledger *v1alpha1.Ledger) {
+func (s *Store) remember(volume Volume) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.known[ledger.Name] = ledger
+	s.known[volume.Head.Name] = volume
 }
 
 func (s *Store) forget(name string) {

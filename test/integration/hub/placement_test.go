@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/network"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
@@ -153,12 +154,12 @@ func (f *fleet) checkLedgers(namespace string, cells ...*v1alpha1.Cell) {
 	}
 	booked := map[string]int{}
 	for _, cell := range cells {
-		for _, booking := range f.ledger(v1alpha1.CellLedger(cell.Name)).Bookings {
+		for _, booking := range f.booked(v1alpha1.CellLedger(cell.Name)) {
 			booked[booking.ID]++
 		}
 	}
 	ports := map[int32]string{}
-	for _, booking := range f.ledger(v1alpha1.RegionLedger(f.name)).Bookings {
+	for _, booking := range f.booked(v1alpha1.RegionLedger(f.name)) {
 		if other := ports[booking.PlainPort]; other != "" {
 			f.t.Errorf("guests %s and %s have port %d", other, booking.ID, booking.PlainPort)
 		}
@@ -174,13 +175,14 @@ func (f *fleet) checkLedgers(namespace string, cells ...*v1alpha1.Cell) {
 	}
 }
 
-func (f *fleet) ledger(name string) *v1alpha1.Ledger {
+// booked in a Ledger.
+func (f *fleet) booked(name string) []v1alpha1.Booking {
 	f.t.Helper()
-	var ledger v1alpha1.Ledger
-	if err := f.api.Get(f.t.Context(), client.ObjectKey{Name: name}, &ledger); err != nil {
+	volume, err := ledger.Fetch(f.t.Context(), f.api, name)
+	if err != nil {
 		f.t.Fatal(err)
 	}
-	return &ledger
+	return volume.Bookings()
 }
 
 // anywhere leaves the region to placement, among those that hold a certification.
