@@ -43,6 +43,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/region"
 	"github.com/myriad-fleet/myriad/internal/hub/scheduling"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 	"github.com/myriad-fleet/myriad/internal/pki"
 )
 
@@ -212,6 +213,7 @@ func stripOrder(object any) (any, error) {
 
 func addControllers(manager ctrl.Manager, options Options) error {
 	store := ledger.NewStore(manager.GetClient(), manager.GetAPIReader())
+	written := &write.Versions{} // of Clusters, which three controllers write
 	for _, add := range []func() error{
 		func() error { return cell.Add(manager, options.Gateways) },
 		func() error { return region.Add(manager, options.Gateways) },
@@ -220,9 +222,9 @@ func addControllers(manager ctrl.Manager, options Options) error {
 			return certificate.Add(manager, options.Clock, options.AgentAuthority, options.AgentLifetime)
 		},
 		func() error { return gearbox.Add(manager, options.Clock) },
-		func() error { return scheduling.Add(manager, options.Clock, store) },
-		func() error { return gears.Add(manager, options.Clock, store) },
-		func() error { return cluster.Add(manager, options.Clock, controlplane.LatestRevision()) },
+		func() error { return scheduling.Add(manager, options.Clock, store, written) },
+		func() error { return gears.Add(manager, options.Clock, store, written) },
+		func() error { return cluster.Add(manager, options.Clock, controlplane.LatestRevision(), written) },
 		func() error { return epoch.Add(manager) },
 		func() error { return credential.Add(manager, options.Clock) },
 	} {

@@ -27,8 +27,8 @@ const (
 	// wordsEvery is how often a status is written at most of which only words are new: messages, and single
 	// components on their way. A guest that starts changes them several times a second, and most have started by then.
 	wordsEvery = 10 * time.Second
-	// removalNews is for how long a removal may last before that is worth a write of its own.
-	removalNews = 2 * time.Second
+	// passingNews is for how long a state that passes by itself may last before it is worth a write of its own.
+	passingNews = 2 * time.Second
 )
 
 // Hub is where reports go.
@@ -64,8 +64,8 @@ func (q *Queue) Report(id string, status v1alpha1.ControlPlaneStatus) {
 	q.mu.Lock()
 	q.latest[id] = status
 	q.mu.Unlock()
-	if isBeingRemoved(status) {
-		q.queue.AddAfter(id, removalNews) // mostly it is gone by then, which is told at once
+	if isBeingRemoved(status) || isUpdating(status) {
+		q.queue.AddAfter(id, passingNews) // mostly it is over by then, which is told at once
 		return
 	}
 	q.queue.Add(id)
@@ -74,6 +74,13 @@ func (q *Queue) Report(id string, status v1alpha1.ControlPlaneStatus) {
 // isBeingRemoved tells whether a status says that its guest is being removed, and nothing else.
 func isBeingRemoved(status v1alpha1.ControlPlaneStatus) bool {
 	return len(status.Conditions) == 1 && status.Conditions[0].Reason == v1alpha1.ReasonDeleting
+}
+
+// isUpdating tells whether a status says that its guest, which is well, is not yet as its order says.
+func isUpdating(status v1alpha1.ControlPlaneStatus) bool {
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	progressing := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionProgressing)
+	return ready != nil && ready.Reason == v1alpha1.ReasonReady && progressing != nil && progressing.Reason == v1alpha1.ReasonUpdating
 }
 
 // Check compares what the hub has with the latest report, for when the hub's copy changed.

@@ -116,22 +116,42 @@ func TestWordsWait(t *testing.T) {
 	report(func(s *v1alpha1.ControlPlaneStatus) { s.Conditions[0].Status, s.CABundle = "True", "PEM" }, 4, "something new at once")
 }
 
-// TestRemovalWaits: that a guest is being removed is told after a while, that it is gone at once.
-func TestRemovalWaits(t *testing.T) {
-	clk := clocktesting.NewFakeClock(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC))
-	q := NewQueue(&fakeHub{order: &v1alpha1.ControlPlane{}}, clk, slog.New(slog.DiscardHandler))
-	defer q.queue.ShutDown()
-	removing := statusSince("False", clk.Now())
-	removing.Conditions[0].Reason = v1alpha1.ReasonDeleting
-	q.Report(id, removing)
-	if got := q.queue.Len(); got != 0 {
-		t.Errorf("a removal that has just begun is told: %d waiting", got)
+// TestPassingNewsWaits: what passes by itself is told after a while, that it is over at once.
+func TestPassingNewsWaits(t *testing.T) {
+	start := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	with := func(ready, progressing string) v1alpha1.ControlPlaneStatus {
+		return v1alpha1.ControlPlaneStatus{Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ready},
+			{Type: v1alpha1.ConditionProgressing, Status: metav1.ConditionTrue, Reason: progressing},
+		}}
 	}
+	removing := statusSince("False", start)
+	removing.Conditions[0].Reason = v1alpha1.ReasonDeleting
 	gone := removing
 	gone.Conditions = append([]metav1.Condition{{Type: v1alpha1.ConditionDeleted, Status: "True", Reason: v1alpha1.ReasonDeleting}}, removing.Conditions...)
-	q.Report(id, gone)
-	if got := q.queue.Len(); got != 1 {
-		t.Errorf("a guest that is gone is not told of at once: %d waiting", got)
+	for name, tc := range map[string]struct {
+		reason        string
+		passing, over v1alpha1.ControlPlaneStatus
+	}{
+		"Removal": {"a guest that is being removed", removing, gone},
+		"Update":  {"a guest that is well and changes", with(v1alpha1.ReasonReady, v1alpha1.ReasonUpdating), with(v1alpha1.ReasonReady, v1alpha1.ReasonReady)},
+		"Worse":   {"a guest that changes and misses something", with(v1alpha1.ReasonReady, v1alpha1.ReasonUpdating), with(v1alpha1.ReasonDegraded, v1alpha1.ReasonUpdating)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clk := clocktesting.NewFakeClock(start)
+			q := NewQueue(&fakeHub{order: &v1alpha1.ControlPlane{}}, clk, slog.New(slog.DiscardHandler))
+			defer q.queue.ShutDown()
+			if q.Report(id, tc.passing); q.queue.Len() != 0 {
+				t.Errorf("%s is told at once", tc.reason)
+			}
+			clk.Step(passingNews)
+			await(t, func() bool { return q.queue.Len() == 1 })
+			other := NewQueue(&fakeHub{order: &v1alpha1.ControlPlane{}}, clk, slog.New(slog.DiscardHandler))
+			defer other.queue.ShutDown()
+			if other.Report(id, tc.over); other.queue.Len() != 1 {
+				t.Errorf("%s: its end is not told at once", tc.reason)
+			}
+		})
 	}
 }
 

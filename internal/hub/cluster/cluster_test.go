@@ -17,6 +17,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 const id = "abcdefghij"
@@ -77,7 +78,7 @@ func reconcileOnce(t *testing.T, cached client.Client, live client.Reader) recon
 
 func tryReconcile(t *testing.T, cached client.Client, live client.Reader) (reconcile.Result, error) {
 	t.Helper()
-	r := &reconciler{client: cached, live: live, clock: testingclock.NewFakePassiveClock(now)}
+	r := &reconciler{client: cached, live: live, clock: testingclock.NewFakePassiveClock(now), written: &write.Versions{}, memory: newMemory()}
 	return r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "team", Name: "prod"}})
 }
 

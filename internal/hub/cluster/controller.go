@@ -21,6 +21,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 // clustersAtOnce bounds how many Clusters are reconciled in parallel. Each waits for the API server most of the time:
@@ -28,8 +29,8 @@ import (
 const clustersAtOnce = 64
 
 // Add adds the controller to the manager. New orders get the given render revision.
-func Add(manager ctrl.Manager, clock clock.PassiveClock, renderRevision int64) error {
-	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, renderRevision: renderRevision}
+func Add(manager ctrl.Manager, clock clock.PassiveClock, renderRevision int64, written *write.Versions) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, renderRevision: renderRevision, written: written, memory: newMemory()}
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: clustersAtOnce}).

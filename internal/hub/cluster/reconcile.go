@@ -41,7 +41,8 @@ type reconciler struct {
 	live           client.Reader
 	clock          clock.PassiveClock
 	renderRevision int64
-	written        write.Versions
+	written        *write.Versions // Clusters, by every controller of this process
+	memory         *memory
 }
 
 // subject carries one reconciliation from step to step.
@@ -69,6 +70,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	s := &subject{cluster: &v1alpha1.Cluster{}}
 	if err := r.client.Get(ctx, request.NamespacedName, s.cluster); apierrors.IsNotFound(err) {
 		r.written.Forget(request.NamespacedName)
+		r.memory.forget(request.NamespacedName)
 		return r.finish(ctx, request.NamespacedName)
 	} else if err != nil {
 		return reconcile.Result{}, fmt.Errorf("read Cluster %s: %w", request.NamespacedName, err)
@@ -104,6 +106,7 @@ func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {
 		}
 		s.orders = append(s.orders, orders.Items[i])
 	}
+	r.expectOrder(s)
 	s.order = order.Live(s.orders)
 	s.booking, s.bound = order.BookingOf(s.cluster)
 	if s.order != nil {
@@ -118,6 +121,18 @@ func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {
 	}
 	s.cell = &cell
 	return false, nil
+}
+
+// expectOrder that was written and that the cache does not show yet: it would be written in vain once more.
+func (r *reconciler) expectOrder(s *subject) {
+	key := client.ObjectKeyFromObject(s.cluster)
+	if len(s.orders) > 0 {
+		r.memory.shown(key)
+		return
+	}
+	if wrote := r.memory.order(key, s.cluster.UID, r.clock.Now()); wrote != nil {
+		s.orders = append(s.orders, *wrote)
+	}
 }
 
 func (r *reconciler) correctLabels(ctx context.Context, s *subject) (bool, error) {
@@ -152,6 +167,7 @@ func (r *reconciler) writeOrder(ctx context.Context, s *subject) (bool, error) {
 		_, err := r.writeCluster(ctx, s, order.Unbind)
 		return true, err
 	}
+	r.memory.ordered(client.ObjectKeyFromObject(s.cluster), s.cluster.UID, s.order, r.clock.Now())
 	return false, nil
 }
 

@@ -3,8 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,49 +16,83 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
-// firstReport of an agent on a new order comes within this time as a rule.
-const firstReport = time.Second
+const (
+	// firstReport of an agent on a new order comes within this time as a rule.
+	firstReport = 2 * time.Second
+	// wordsEvery is how often a status is written at most of which only messages are new. The agent does the same.
+	wordsEvery = 10 * time.Second
+)
 
 // report how the guest is in the status of its Cluster, unless that is gone.
 //
 // An order that was just written is reported on once its agent has, which mostly takes less than a second: then
-// there is one write and not two.
+// there is one write and not two. Messages alone wait until the last write is some time ago.
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 	if left := r.agentsTurn(s); left > 0 {
-		s.again = left
+		s.lookAgain(left)
 		return true, nil
 	}
-	return true, client.IgnoreNotFound(write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) {
-		c.Status.ID = s.booking.ID
-		c.Status.Region = s.booking.Region
-		c.Status.Cell = s.booking.Cell
-		if evidence, ok := order.Explanation(c); ok {
-			c.Status.Placement, c.Status.RejectedCells = &evidence.Placement, evidence.RejectedCells
-		}
-		c.Status.ObservedGeneration = c.Generation
-		if s.order != nil {
-			c.Status.Version = s.order.Status.Version
-			c.Status.Availability = s.order.Spec.Availability
-			c.Status.Endpoint = s.order.Spec.Endpoint.DeepCopy()
-			c.Status.CABundle = s.order.Status.CABundle
-		}
-		for _, condition := range []metav1.Condition{scheduled(s), ready(s)} {
-			condition.ObservedGeneration = c.Generation
-			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
-		}
-		if condition, ok := resident(s); ok {
-			condition.ObservedGeneration = c.Generation
-			write.Condition(&c.Status.Conditions, r.clock.Now(), condition)
+	key, now, version := client.ObjectKeyFromObject(s.cluster), r.clock.Now(), s.cluster.ResourceVersion
+	status := s.status(now)
+	if left := wordsEvery - r.memory.sinceTold(key, now); left > 0 && sameButWords(s.cluster.Status, status) {
+		s.lookAgain(left)
+		return true, nil
+	}
+	err := write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) { c.Status = status })
+	if s.cluster.ResourceVersion != version {
+		r.memory.tell(key, now)
+	}
+	return true, client.IgnoreNotFound(err)
+}
+
+// status of the Cluster as it is to be.
+func (s *subject) status(now time.Time) v1alpha1.ClusterStatus {
+	status := *s.cluster.Status.DeepCopy()
+	status.ID, status.Region, status.Cell = s.booking.ID, s.booking.Region, s.booking.Cell
+	if evidence, ok := order.Explanation(s.cluster); ok {
+		status.Placement, status.RejectedCells = &evidence.Placement, evidence.RejectedCells
+	}
+	status.ObservedGeneration = s.cluster.Generation
+	if s.order != nil {
+		status.Version = s.order.Status.Version
+		status.Availability = s.order.Spec.Availability
+		status.Endpoint = s.order.Spec.Endpoint.DeepCopy()
+		status.CABundle = s.order.Status.CABundle
+	}
+	conditions := []metav1.Condition{scheduled(s), ready(s)}
+	for _, may := range []struct {
+		name  string
+		judge func(*subject) (metav1.Condition, bool)
+	}{{v1alpha1.ConditionResident, resident}, {v1alpha1.ConditionProgressing, versionPinned}} {
+		if condition, ok := may.judge(s); ok {
+			conditions = append(conditions, condition)
 		} else {
-			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionResident)
+			meta.RemoveStatusCondition(&status.Conditions, may.name)
 		}
-		if pinned, ok := versionPinned(s); ok {
-			pinned.ObservedGeneration = c.Generation
-			write.Condition(&c.Status.Conditions, r.clock.Now(), pinned)
-		} else {
-			meta.RemoveStatusCondition(&c.Status.Conditions, v1alpha1.ConditionProgressing)
+	}
+	for _, condition := range conditions {
+		condition.ObservedGeneration = s.cluster.Generation
+		write.Condition(&status.Conditions, now, condition)
+	}
+	return status
+}
+
+// sameButWords tells whether nothing but messages differs.
+func sameButWords(a, b v1alpha1.ClusterStatus) bool {
+	for _, status := range []*v1alpha1.ClusterStatus{&a, &b} {
+		status.Conditions = slices.Clone(status.Conditions)
+		for i := range status.Conditions {
+			status.Conditions[i].Message = ""
 		}
-	}))
+	}
+	return equality.Semantic.DeepEqual(a, b)
+}
+
+// lookAgain in that time at the latest.
+func (s *subject) lookAgain(in time.Duration) {
+	if s.again == 0 || in < s.again {
+		s.again = in
+	}
 }
 
 // agentsTurn is for how long a new order's agent may still report before the hub says that it has not.

@@ -29,6 +29,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 // Writes per second of a Single guest that fit the gears of gear.Default: 20m at rest and 9m for each.
@@ -92,7 +93,7 @@ func newBench(t *testing.T, objects ...client.Object) *bench {
 
 // newHub that has just begun to lead.
 func (b *bench) newHub() *reconciler {
-	write := func(send func() error) error {
+	mayDie := func(send func() error) error {
 		n := b.writes.Add(1)
 		if b.dieAt > 0 && (n > b.dieAt || n == b.dieAt && b.dieBefore) {
 			return errKilled
@@ -107,10 +108,10 @@ func (b *bench) newHub() *reconciler {
 	}
 	api := interceptor.NewClient(b.api, interceptor.Funcs{
 		Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			return write(func() error { return api.Patch(ctx, object, patch, options...) })
+			return mayDie(func() error { return api.Patch(ctx, object, patch, options...) })
 		},
 		SubResourcePatch: func(ctx context.Context, api client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			return write(func() error { return api.SubResource(sub).Patch(ctx, object, patch, options...) })
+			return mayDie(func() error { return api.SubResource(sub).Patch(ctx, object, patch, options...) })
 		},
 	})
 	b.registry = prometheus.NewRegistry()
@@ -119,7 +120,7 @@ func (b *bench) newHub() *reconciler {
 		b.t.Fatal(err)
 	}
 	return &reconciler{
-		client: api, live: api, clock: b.clock, store: ledger.NewStore(api, api), restarts: newRestarts(), blocked: gauge, idle: &atomic.Bool{},
+		client: api, live: api, clock: b.clock, store: ledger.NewStore(api, api), written: &write.Versions{}, restarts: newRestarts(), blocked: gauge, idle: &atomic.Bool{},
 	}
 }
 

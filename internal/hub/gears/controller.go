@@ -28,6 +28,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 const (
@@ -40,14 +41,14 @@ const (
 )
 
 // Add adds the controller to the manager. It shares the store of Ledgers with whoever else gives room away.
-func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store) error {
+func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store, written *write.Versions) error {
 	blocked, err := register(metrics.Registry)
 	if err != nil {
 		return fmt.Errorf("add controller gears: %w", err)
 	}
 	r := &reconciler{
 		client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock,
-		store: store, restarts: newRestarts(), blocked: blocked, idle: &atomic.Bool{},
+		store: store, written: written, restarts: newRestarts(), blocked: blocked, idle: &atomic.Bool{},
 	}
 	err = ctrl.NewControllerManagedBy(manager).
 		Named("gears").

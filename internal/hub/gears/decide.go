@@ -21,12 +21,16 @@ import (
 // lie in another cell, whose events do not come here. A restart takes some ten seconds.
 const busyRetry = 15 * time.Second
 
+// firstLoad of a guest that is ready is reported within this time as a rule: until then it is no news that none is.
+const firstLoad = 2 * time.Minute
+
 // guest is one that may be shifted.
 type guest struct {
 	order   *v1alpha1.ControlPlane
 	cluster *v1alpha1.Cluster
 	geared  bool // its template has it sized by load
 	healthy bool
+	stale   bool // the cache shows its Cluster as it was before this hub's last write
 	bounds  v1alpha1.GearBounds
 	problem string // with the bounds that the Cluster asks for; empty: none
 
@@ -78,6 +82,10 @@ func (p *pass) decide(g *guest, busy func() string) {
 	}
 	if g.cluster.Status.Gear == nil && g.order.Status.Load == nil && !g.healthy {
 		return // it starts: what others write of it now would only conflict, and there is nothing to decide yet
+	}
+	if g.stale {
+		p.lookAgain(staleRetry)
+		return
 	}
 	if move := unmade(g); move != nil {
 		p.finish(g, *move, busy)
@@ -157,10 +165,21 @@ func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision) {
 	if g.problem != "" && !strings.HasPrefix(c.gear.Message, g.problem) {
 		c.gear.Reason, c.gear.Message = v1alpha1.ReasonGearNotFound, g.problem+"; until then: "+c.gear.Message
 	}
-	c.report = !sameReport(g.cluster.Status.Gear, c.gear)
+	c.report = !sameReport(g.cluster.Status.Gear, c.gear) && !p.awaitsLoad(g, c.gear)
 	if c.report || c.size != nil || c.retune {
 		g.change = c
 	}
+}
+
+// awaitsLoad tells whether all there is to say of a guest is that its first load is on its way.
+func (p *pass) awaitsLoad(g *guest, next *v1alpha1.ClusterGear) bool {
+	ready := meta.FindStatusCondition(g.order.Status.Conditions, v1alpha1.ConditionReady)
+	if g.cluster.Status.Gear != nil || next.Reason != gear.ReasonNoLoad || ready == nil {
+		return false
+	}
+	left := firstLoad - p.now.Sub(ready.LastTransitionTime.Time)
+	p.lookAgain(left)
+	return left > 0
 }
 
 // resize says which size to write: that of the gear that was moved to, or of the same gear when the Gearbox

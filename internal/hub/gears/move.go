@@ -110,9 +110,11 @@ func (r *reconciler) carryOut(ctx context.Context, g *guest) error {
 		}
 	}
 	if c.report {
-		if err := write.Status(ctx, r.client, g.cluster.DeepCopy(), func(cluster *v1alpha1.Cluster) { cluster.Status.Gear = c.gear }); err != nil {
+		cluster := g.cluster.DeepCopy()
+		if err := write.Status(ctx, r.client, cluster, func(cluster *v1alpha1.Cluster) { cluster.Status.Gear = c.gear }); err != nil {
 			return err
 		}
+		r.written.Wrote(cluster)
 	}
 	if c.size == nil && !c.retune {
 		return nil

@@ -46,6 +46,9 @@ func (r *reconciler) read(ctx context.Context, name string, p *pass) error {
 		p.templates[templates[i].Name] = &templates[i]
 	}
 	p.guests = p.match(orders, clusters)
+	for _, g := range p.guests {
+		g.stale = r.written.Stale(g.cluster)
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/gearbox"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 const (
@@ -49,6 +50,7 @@ type reconciler struct {
 	live     client.Reader // past the cache
 	clock    clock.PassiveClock
 	store    *ledger.Store
+	written  *write.Versions // Clusters, by every controller of this process
 	restarts *restarts
 	blocked  *prometheus.GaugeVec
 	idle     *atomic.Bool // there was no Gearbox in force when last looked for

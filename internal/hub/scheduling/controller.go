@@ -28,6 +28,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 	"github.com/myriad-fleet/myriad/internal/placement"
 )
 
@@ -35,8 +36,8 @@ import (
 const regionsAtOnce = 16
 
 // Add adds the controller to the manager. It shares the store of Ledgers with whoever else gives room away.
-func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store) error {
-	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, store: store}
+func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store, written *write.Versions) error {
+	r := &reconciler{client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock, store: store, written: written}
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("scheduling").
 		WithOptions(controller.Options{MaxConcurrentReconciles: regionsAtOnce}).

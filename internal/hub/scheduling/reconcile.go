@@ -48,7 +48,8 @@ type reconciler struct {
 	live   client.Reader // past the cache
 	clock  clock.PassiveClock
 	store  *ledger.Store
-	bound  write.Versions
+	// written are Clusters, by every controller of this process.
+	written *write.Versions
 }
 
 // pass carries one reconciliation from step to step.
@@ -82,12 +83,7 @@ func (r *reconciler) plan(ctx context.Context, p *pass) error {
 	if err := r.read(ctx, p); err != nil {
 		return err
 	}
-	for i := range p.snapshot.clusters {
-		if !isWaiting(&p.snapshot.clusters[i]) {
-			r.bound.Forget(client.ObjectKeyFromObject(&p.snapshot.clusters[i]))
-		}
-	}
-	waiting := slices.DeleteFunc(p.snapshot.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.bound.Stale(c) })
+	waiting := slices.DeleteFunc(p.snapshot.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.written.Stale(c) })
 	slices.SortFunc(waiting, olderFirst)
 	for _, cluster := range waiting {
 		p.decisions = append(p.decisions, p.snapshot.decide(cluster))
@@ -139,7 +135,11 @@ func worst(failures []error) error {
 func (r *reconciler) carryOut(ctx context.Context, d decision) error {
 	cluster := d.cluster.DeepCopy()
 	if d.booking == nil {
-		return write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) { r.refuse(c, d) })
+		err := write.Status(ctx, r.client, cluster, func(c *v1alpha1.Cluster) { r.refuse(c, d) })
+		if err == nil {
+			r.written.Wrote(cluster)
+		}
+		return err
 	}
 	var failure error
 	err := write.Object(ctx, r.client, cluster, func(c *v1alpha1.Cluster) {
@@ -151,7 +151,7 @@ func (r *reconciler) carryOut(ctx context.Context, d decision) error {
 		}
 	})
 	if err == nil {
-		r.bound.Wrote(cluster)
+		r.written.Wrote(cluster)
 	}
 	return errors.Join(failure, err)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
+	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
 // indexer lets index.Add add its fields to a fake client.
@@ -58,7 +59,7 @@ func region(t *testing.T, ports int32, funcs interceptor.Funcs, clusters ...clie
 		t.Fatal(err)
 	}
 	api := builder.Build()
-	return &reconciler{client: api, live: api, clock: testingclock.NewFakePassiveClock(time.Now()), store: ledger.NewStore(api, api)}, api
+	return &reconciler{client: api, live: api, clock: testingclock.NewFakePassiveClock(time.Now()), store: ledger.NewStore(api, api), written: &write.Versions{}}, api
 }
 
 func waitingCluster(name string, age time.Duration) *v1alpha1.Cluster {
@@ -186,7 +187,7 @@ func TestTwoHubsRace(t *testing.T) {
 	if err := api.Update(t.Context(), template); err != nil { // 6 of the cell's 10 cores may be given away: to 30
 		t.Fatal(err)
 	}
-	second := &reconciler{client: api, live: api, clock: first.clock, store: ledger.NewStore(api, api)}
+	second := &reconciler{client: api, live: api, clock: first.clock, store: ledger.NewStore(api, api), written: &write.Versions{}}
 	var group errgroup.Group
 	for _, hub := range []*reconciler{first, second} {
 		group.Go(func() error {
@@ -236,7 +237,7 @@ func TestKilledAfterTheLedger(t *testing.T) {
 		t.Fatalf("booked: %+v: %v", before.Bookings, err)
 	}
 	killed = false
-	next := &reconciler{client: api, live: api, clock: r.clock, store: ledger.NewStore(api, api)}
+	next := &reconciler{client: api, live: api, clock: r.clock, store: ledger.NewStore(api, api), written: &write.Versions{}}
 	next.schedule(t)
 	for _, booking := range before.Bookings {
 		got, bound := bookingOf(t, api, string(booking.Cluster))
