@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
@@ -116,5 +117,25 @@ func TestWordsWait(t *testing.T) {
 		if step.lookAgain > 0 && again != step.lookAgain {
 			t.Errorf("step %d: the next look is in %s, want %s", i, again, step.lookAgain)
 		}
+	}
+}
+
+// TestOrderThatNeverShowed: a Cluster whose order was removed by somebody else before the cache showed it still goes.
+func TestOrderThatNeverShowed(t *testing.T) {
+	cached := apiWith(t, interceptor.Funcs{}, append(offer(), bound())...)
+	s := newSteps(t, cached)
+	key := client.ObjectKeyFromObject(bound())
+	never := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: id, ResourceVersion: "7"}}
+	never.Spec.ID, never.Spec.Cluster.Namespace, never.Spec.Cluster.Name = id, key.Namespace, key.Name
+	s.memory.ordered(key, bound().UID, never, now)
+	if err := cached.Delete(t.Context(), bound()); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.after(time.Second); again != staleRetry {
+		t.Fatalf("after an order was not found the next look is in %s, want %s", again, staleRetry)
+	}
+	s.after(staleRetry)
+	if err := cached.Get(t.Context(), key, &v1alpha1.Cluster{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the Cluster is still there: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +25,12 @@ func (r *reconciler) remove(ctx context.Context, s *subject) (bool, error) {
 		return false, nil
 	}
 	for i := range s.orders {
-		if err := r.removeOrder(ctx, &s.orders[i]); err != nil {
+		err := r.removeOrder(ctx, &s.orders[i])
+		if apierrors.IsNotFound(err) { // no event may come of an order that the cache never showed
+			r.memory.shown(client.ObjectKeyFromObject(s.cluster))
+			s.lookAgain(staleRetry)
+		}
+		if err != nil {
 			return true, client.IgnoreNotFound(err)
 		}
 	}
