@@ -27,7 +27,8 @@ func NewRecoveryKey() (secret, recipient string, err error) {
 }
 
 // Seal encrypts the identity to a recovery key's recipient (JSON, gzip, age, ASCII armour): who holds the
-// result can read nothing of it. Every copy of an order carries it, so it is compressed. A broken identity is refused: nobody would notice until it is needed.
+// result can read nothing of it. Every copy of an order carries it, so it is compressed. A broken identity is
+// refused: nobody would notice until it is needed.
 func (i Identity) Seal(recipient string) (string, error) {
 	if err := i.Validate(); err != nil {
 		return "", fmt.Errorf("seal the identity: %w", err)
