@@ -209,9 +209,9 @@ type GearShifting struct {
 	// +optional
 	TuningDownDelaySeconds *int32 `json:"tuningDownDelaySeconds,omitempty"`
 	// StaleSeconds after which a sample is too old to shift on. Agents tell of a load that stays as it is
-	// every ten minutes or so.
+	// every thirteen minutes or so.
 	// +kubebuilder:default=900
-	// +kubebuilder:validation:Minimum=720
+	// +kubebuilder:validation:Minimum=900
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
 	StaleSeconds int32 `json:"staleSeconds,omitempty"`

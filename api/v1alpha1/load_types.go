@@ -6,7 +6,7 @@ import (
 )
 
 // Load is what a guest carries, as the cell's agent sampled it. It is written at once when it changes
-// enough to matter for the guest's gear, and otherwise at most every ten minutes.
+// enough to matter for the guest's gear, and otherwise at most every thirteen minutes.
 type Load struct {
 	// SampledAt is the time of the sample, at the agent.
 	SampledAt metav1.Time `json:"sampledAt"`

@@ -33,8 +33,8 @@ func newGearsRecord(s *session) *cobra.Command {
 		Short: "Record the load of the fleet's clusters, to try out a Gearbox on it",
 		Long: `Record the load of the clusters of a namespace, or of all, as the cells' agents report it: one sample a
 line (JSON), each once. It ends by itself after --for; Ctrl-C ends it sooner, and what is written by then is whole. 'myriad gears
-backtest --history FILE' replays it. Agents report what matters for a gear at once and everything else every ten minutes, so
-that a day of a fleet of a hundred clusters is about 15,000 lines.`,
+backtest --history FILE' replays it. Agents report what matters for a gear at once and everything else every thirteen minutes, so
+that a day of a fleet of a hundred clusters is about 12,000 lines.`,
 		Example: "  myriad gears record -A --for 24h --every 1m --to fleet.jsonl.gz\n  myriad gears backtest -f gearbox.yaml --history fleet.jsonl.gz",
 		Args:    arguments(0, 0),
 		RunE: func(command *cobra.Command, _ []string) error {

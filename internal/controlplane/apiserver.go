@@ -82,18 +82,13 @@ func (r *renderer) apiServer(c *Component) error {
 	return nil
 }
 
-// hubGOGC is GOGC of the hub's API server, in per cent. There is one of it, and its CPU is what bounds how many
-// clusters a hub can take in per second: with 50, which guests have, a third of it went to collecting garbage
-// (docs/scale.md).
-const hubGOGC = 200
-
 // apiServerEnv is about memory: how much more than is in use the heap may grow before it is collected, and
 // above which size it is collected without end rather than grown.
 func (r *renderer) apiServerEnv() []string {
 	var env []string
 	percent := r.defaults.apiServerGOGC
-	if r.Profile == Hub {
-		percent = hubGOGC
+	if r.Profile == Hub && r.defaults.hubGOGC != 0 {
+		percent = r.defaults.hubGOGC
 	}
 	if percent != 0 {
 		env = append(env, "GOGC="+strconv.Itoa(percent))
@@ -132,7 +127,7 @@ func (r *renderer) apiServerArgs(c *Component) []string {
 		"--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=" + r.Order.Network.ServiceCIDR,
 		"--allow-privileged=true",
-		"--profiling=" + strconv.FormatBool(r.Profile == Hub), // for its operators
+		"--profiling=" + strconv.FormatBool(r.Profile == Hub && r.defaults.profilesHub),
 	}
 	if _, err := netip.ParseAddr(c.Host); err == nil {
 		args = append(args, "--advertise-address="+c.Host)

@@ -16,6 +16,10 @@ var latestRevision = "4"
 type defaults struct {
 	// apiServerGOGC is GOGC of the API servers in per cent; 0 leaves Go's own 100.
 	apiServerGOGC int
+	// hubGOGC is the same of the hub's API servers; 0 leaves them what guests have.
+	hubGOGC int
+	// profilesHub has the hub's API servers serve their profiles (pprof) to operators.
+	profilesHub bool
 	// sealsEtcd has members that lost their data refuse to start over, and lets them be replaced.
 	sealsEtcd bool
 	// tunes has components follow the order's tuning and etcd its quota.
@@ -34,7 +38,9 @@ var revisions = map[int64]defaults{
 	// 8 MiB more for about 0.1 s more. The other components' heaps are too small to gain.
 	2: {apiServerGOGC: 50},
 	3: {apiServerGOGC: 50, sealsEtcd: true},
-	4: {apiServerGOGC: 50, sealsEtcd: true, tunes: true},
+	// There is one hub, and its API server's CPU is what bounds how many clusters it can take in per second: with
+	// 50, a third of it went to collecting garbage; with 200, a tenth (docs/scale.md).
+	4: {apiServerGOGC: 50, hubGOGC: 200, profilesHub: true, sealsEtcd: true, tunes: true},
 }
 
 // LatestRevision is the revision that new guests are rendered by. It panics in a binary that was

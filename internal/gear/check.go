@@ -103,7 +103,7 @@ func (p *problems) shifting(s v1alpha1.GearShifting) {
 		{"moves", written(s.Moves), 1, 100},
 		{"windowSeconds", written(s.WindowSeconds), 1, 604800},
 		{"tuningDownDelaySeconds", s.TuningDownDelaySeconds, 0, 604800},
-		{"staleSeconds", written(s.StaleSeconds), 720, 86400},
+		{"staleSeconds", written(s.StaleSeconds), 900, 86400},
 		{"healthSeconds", written(s.HealthSeconds), 10, 86400},
 	} {
 		if n.value != nil && (*n.value < n.low || *n.value > n.high) {

@@ -117,7 +117,8 @@ func (w *world) asUser() (*rest.Config, error) {
 	return config, nil
 }
 
-// awaitCells waits until so many of the plan's cells are Ready.
+// awaitCells waits until so many of the plan's cells are Ready and say which versions they have: until then nothing is
+// placed in them.
 func (w *world) awaitCells(ctx context.Context, wanted int) error {
 	ours := map[string]bool{}
 	for _, cell := range w.plan.Cells {
@@ -125,14 +126,15 @@ func (w *world) awaitCells(ctx context.Context, wanted int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return await(ctx, poll, fmt.Sprintf("%d cells are Ready", wanted), func(ctx context.Context) (bool, error) {
+	return await(ctx, poll, fmt.Sprintf("%d cells are Ready and take clusters", wanted), func(ctx context.Context) (bool, error) {
 		var cells v1alpha1.CellList
 		if err := w.hub.List(ctx, &cells); err != nil {
 			return false, fmt.Errorf("list Cells: %w", err)
 		}
 		ready := 0
 		for i := range cells.Items {
-			if ours[cells.Items[i].Name] && meta.IsStatusConditionTrue(cells.Items[i].Status.Conditions, v1alpha1.ConditionReady) {
+			cell := &cells.Items[i]
+			if ours[cell.Name] && len(cell.Status.Versions) > 0 && meta.IsStatusConditionTrue(cell.Status.Conditions, v1alpha1.ConditionReady) {
 				ready++
 			}
 		}

@@ -47,7 +47,7 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// TestWrites: a load that does not change much is told every ten minutes, one that does at once, and a
+// TestWrites: a load that does not change much is told every thirteen minutes, one that does at once, and a
 // metric that is missing once is waited for.
 func TestWrites(t *testing.T) {
 	f := newFixture(t)

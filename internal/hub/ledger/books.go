@@ -265,25 +265,25 @@ type edit struct {
 	newBase bool
 }
 
-// changed Ledgers, those of cells last.
-func (b *Books) changed() []edit {
-	var edits []edit
-	for _, name := range slices.SortedFunc(maps.Keys(b.pages), roomLast) {
-		if next, newBase, changed := b.pages[name].written(); changed {
-			edits = append(edits, edit{Volume: next, newBase: newBase})
+// changed Ledgers in the order in which they are written: first all that is booked for guests besides their room, and
+// then that. Those that are written together are sorted by name.
+func (b *Books) changed() [][]edit {
+	turns := make([][]edit, 2)
+	for _, name := range slices.Sorted(maps.Keys(b.pages)) {
+		next, newBase, changed := b.pages[name].written()
+		if !changed {
+			continue
 		}
+		turn := 0
+		if isRoom(name) {
+			turn = 1
+		}
+		turns[turn] = append(turns[turn], edit{Volume: next, newBase: newBase})
 	}
-	return edits
+	return turns
 }
 
-func roomLast(x, y string) int {
-	ofCell := func(name string) int {
-		if strings.HasPrefix(name, v1alpha1.CellLedger("")) {
-			return 1
-		}
-		return 0
-	}
-	return cmp.Or(cmp.Compare(ofCell(x), ofCell(y)), cmp.Compare(x, y))
-}
+// isRoom tells whether a Ledger is of a cell's room.
+func isRoom(name string) bool { return strings.HasPrefix(name, v1alpha1.CellLedger("")) }
 
 func copyID(cell, id string) string { return cell + "/" + id }

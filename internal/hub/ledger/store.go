@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -94,21 +95,22 @@ func (s *Store) Stood(id string) bool {
 	return s.stood[id]
 }
 
+// writesAtOnce bounds the Ledgers of one pass whose writes are in flight. A pass over many regions holds the locks of
+// all of them meanwhile: one write after the other took it seconds (docs/scale.md).
+const writesAtOnce = 16
+
 // Write what the Books have changed, all that is booked for a guest before its room: a booking is whole once
 // its room is booked. After an error nothing is promised; what was written expires.
 func (s *Store) Write(ctx context.Context, books *Books) error {
-	for _, next := range books.changed() {
-		ledgers := []*v1alpha1.Ledger{next.Head}
-		if next.newBase {
-			ledgers = []*v1alpha1.Ledger{next.Base, next.Head}
+	for _, edits := range books.changed() {
+		var all errgroup.Group
+		all.SetLimit(writesAtOnce)
+		for _, next := range edits {
+			all.Go(func() error { return s.writeVolume(ctx, next) })
 		}
-		for _, ledger := range ledgers {
-			if err := s.write(ctx, ledger); err != nil {
-				s.forget(next.Head.Name)
-				return conflict(fmt.Errorf("write Ledger %s: %w", ledger.Name, err))
-			}
+		if err := all.Wait(); err != nil {
+			return err
 		}
-		s.remember(next.Volume)
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -119,6 +121,22 @@ func (s *Store) Write(ctx context.Context, books *Books) error {
 	for _, id := range books.dropped {
 		delete(s.stood, id)
 	}
+	return nil
+}
+
+// writeVolume writes the base, when there is a new one, before what counts from it.
+func (s *Store) writeVolume(ctx context.Context, next edit) error {
+	ledgers := []*v1alpha1.Ledger{next.Head}
+	if next.newBase {
+		ledgers = []*v1alpha1.Ledger{next.Base, next.Head}
+	}
+	for _, ledger := range ledgers {
+		if err := s.write(ctx, ledger); err != nil {
+			s.forget(next.Head.Name)
+			return conflict(fmt.Errorf("write Ledger %s: %w", ledger.Name, err))
+		}
+	}
+	s.remember(next.Volume)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
 	"github.com/myriad-fleet/myriad/internal/hub/ledger"
 	"github.com/myriad-fleet/myriad/internal/hub/order"
 	"github.com/myriad-fleet/myriad/internal/hub/resolve"
@@ -58,7 +59,6 @@ type pass struct {
 	regions   []string
 	catalogue resolve.Catalogue
 	anywhere  []v1alpha1.Cluster // those that leave the region to placement
-	snapshot  *snapshot
 	decisions []decision
 	again     time.Duration // until the next look; 0 for whenever something changes
 }
@@ -77,19 +77,28 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{RequeueAfter: p.again}, nil
 }
 
-// plan reads, decides and books while no other controller promises anything of the regions.
+// plan reads, decides and books while no other controller promises anything of the region.
 func (r *reconciler) plan(ctx context.Context, p *pass) error {
-	defer r.store.Lock(p.regions...)()
-	if err := r.read(ctx, p); err != nil {
+	if p.name == index.AnyRegion {
+		return r.planAnywhere(ctx, p)
+	}
+	defer r.store.Lock(p.name)()
+	s, err := r.read(ctx, p, p.regions)
+	if err != nil {
 		return err
 	}
-	waiting := slices.DeleteFunc(p.snapshot.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.written.Stale(c) })
-	slices.SortFunc(waiting, olderFirst)
-	for _, cluster := range waiting {
-		p.decisions = append(p.decisions, p.snapshot.decide(cluster))
+	for _, cluster := range r.waiting(p, s) {
+		p.decisions = append(p.decisions, s.decide(cluster))
 	}
-	p.again = p.snapshot.books.Next()
-	return r.store.Write(ctx, p.snapshot.books)
+	p.again = s.books.Next()
+	return r.store.Write(ctx, s.books)
+}
+
+// waiting Clusters of the pass, the oldest first, without those that the cache shows as they were.
+func (r *reconciler) waiting(p *pass, s *snapshot) []*v1alpha1.Cluster {
+	waiting := slices.DeleteFunc(s.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.written.Stale(c) })
+	slices.SortFunc(waiting, olderFirst)
+	return waiting
 }
 
 func olderFirst(a, b *v1alpha1.Cluster) int {

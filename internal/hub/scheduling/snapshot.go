@@ -55,29 +55,28 @@ func (r *reconciler) scope(ctx context.Context, p *pass) error {
 	return nil
 }
 
-// read what there is in the regions of the pass, and who waits.
-func (r *reconciler) read(ctx context.Context, p *pass) error {
+// read what there is in regions of the pass, and who waits.
+func (r *reconciler) read(ctx context.Context, p *pass, regions []string) (*snapshot, error) {
 	s := &snapshot{catalogue: p.catalogue, fleet: residency.NewFleet(p.catalogue.Regions, nil), clusters: slices.Clone(p.anywhere)}
 	var scope []v1alpha1.Region
 	for _, region := range p.catalogue.Regions {
-		if slices.Contains(p.regions, region.Name) {
+		if slices.Contains(regions, region.Name) {
 			scope = append(scope, region)
 		}
 	}
-	for _, region := range p.regions {
+	for _, region := range regions {
 		if err := r.readRegion(ctx, region, s); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	ledgers, err := r.store.Read(ctx, ledger.Names(scope, s.cells))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.books = ledger.Count(ledger.Source{
 		Now: r.clock.Now(), Regions: scope, Cells: s.cells, Orders: s.orders, Clusters: s.clusters, Catalogue: s.catalogue, Ledgers: ledgers, Stood: r.store.Stood,
 	})
-	p.snapshot = s
-	return nil
+	return s, nil
 }
 
 func (r *reconciler) readRegion(ctx context.Context, region string, s *snapshot) error {

@@ -1,0 +1,128 @@
+package scheduling
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/hub/index"
+)
+
+// inArea leaves the region to placement.
+func inArea(cluster *v1alpha1.Cluster) *v1alpha1.Cluster {
+	cluster.Spec.Region, cluster.Spec.Residency = "", &v1alpha1.Residency{Areas: []string{"eu"}}
+	return cluster
+}
+
+// europe is two regions of one cell each, of which the first has one plain port and the second many.
+func europe(t *testing.T, funcs interceptor.Funcs, clusters ...client.Object) (*reconciler, client.Client) {
+	t.Helper()
+	r, api := region(t, 1, funcs, clusters...)
+	var first v1alpha1.Region
+	if err := api.Get(t.Context(), client.ObjectKey{Name: "r"}, &first); err != nil {
+		t.Fatal(err)
+	}
+	first.Spec.Area = "eu"
+	if err := api.Update(t.Context(), &first); err != nil {
+		t.Fatal(err)
+	}
+	var cell v1alpha1.Cell
+	if err := api.Get(t.Context(), client.ObjectKey{Name: "c"}, &cell); err != nil {
+		t.Fatal(err)
+	}
+	second, there := first.DeepCopy(), cell.DeepCopy()
+	second.Name, second.ResourceVersion, second.Spec.Gateway.LastPlainPort = "s", "", 20099
+	there.Name, there.ResourceVersion, there.Spec.Region = "d", "", "s"
+	for _, object := range []client.Object{second, there} {
+		if err := api.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r, api
+}
+
+func (r *reconciler) scheduleAnywhere(t *testing.T) time.Duration {
+	t.Helper()
+	result, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: index.AnyRegion}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.RequeueAfter
+}
+
+// TestAnywhere: Clusters that leave the region to placement land where there is room, say why, and nothing of it is
+// given away twice.
+func TestAnywhere(t *testing.T) {
+	var clusters []client.Object
+	for i := range 6 {
+		clusters = append(clusters, inArea(waitingCluster(fmt.Sprintf("c%d", i), time.Duration(i)*time.Second)))
+	}
+	r, api := europe(t, interceptor.Funcs{}, clusters...)
+	r.scheduleAnywhere(t)
+	taken := map[string]string{}
+	for _, cluster := range clusters {
+		booking, bound := bookingOf(t, api, cluster.GetName())
+		if !bound {
+			t.Errorf("%s is not bound", cluster.GetName())
+			continue
+		}
+		port := fmt.Sprint(booking.Region, ":", booking.PlainPort)
+		if other := taken[port]; other != "" {
+			t.Errorf("%s and %s have port %s", cluster.GetName(), other, port)
+		}
+		taken[port] = cluster.GetName()
+		for _, name := range []string{v1alpha1.RegionLedger(booking.Region), v1alpha1.CellLedger(booking.Cell)} {
+			if !isBooked(t, api, name, booking.ID) {
+				t.Errorf("%s is bound, and Ledger %s does not have it", cluster.GetName(), name)
+			}
+		}
+	}
+}
+
+func isBooked(t *testing.T, api client.Client, name, id string) bool {
+	t.Helper()
+	var ledger v1alpha1.Ledger
+	if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &ledger); err != nil {
+		t.Fatal(err)
+	}
+	for _, booking := range ledger.Bookings {
+		if booking.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// TestChosenAnew: what is taken between the choice and the booking is not given away again: the Cluster is not bound,
+// is not told that it cannot be, and is looked at again at once.
+func TestChosenAnew(t *testing.T) {
+	cluster := inArea(waitingCluster("late", time.Minute))
+	r, api := europe(t, interceptor.Funcs{}, cluster, waitingCluster("quick", time.Second))
+	p := &pass{name: index.AnyRegion}
+	if err := r.scope(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.read(t.Context(), p, p.regions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice := s.decide(cluster)
+	if choice.booking == nil || choice.booking.Region != "r" {
+		t.Fatalf("chosen: %+v, want region r, which is the first by name", choice)
+	}
+	r.schedule(t) // and the port of r is gone
+	booked, err := r.book(t.Context(), p, "r", []decision{choice})
+	if err != nil || len(booked) != 0 {
+		t.Errorf("booked all the same: %+v: %v", booked, err)
+	}
+	r.scheduleAnywhere(t)
+	if booking, _ := bookingOf(t, api, "late"); booking.Region != "s" {
+		t.Errorf("then in region %q, want s", booking.Region)
+	}
+}
