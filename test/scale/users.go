@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// usersPerSecond is the rate of users' requests; while agents come back it is that of DESIGN.md §9, where a
-	// failed request is defined.
-	usersPerSecond, usersUnderTest = 10, 50
+	// usersPerSecond is the rate of users' requests, low so that they are no part of what a cluster costs; while agents
+	// come back it is that of DESIGN.md §9, where a failed request is defined.
+	usersPerSecond, usersUnderTest = 1, 50
 	// userPatience with a request: writes time out at the client after 2 s (DESIGN.md §9).
 	userPatience = 2 * time.Second
 	// everyWrite so many requests is a creation, which the API server only checks; the others read.

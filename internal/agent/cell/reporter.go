@@ -27,7 +27,7 @@ const (
 	pause = time.Second
 	// countPause is for how long a report waits that would only change the number of guests: it is for people, and a
 	// burst of new guests changes it all the time.
-	countPause = 10 * time.Second
+	countPause = 30 * time.Second
 )
 
 // Hub holds the Cell and the orders, and takes the report.

@@ -27,6 +27,9 @@ const (
 	// wordsEvery is how often a status is written at most of which only words are new: messages, and single
 	// components on their way. A guest that starts changes them several times a second, and most have started by then.
 	wordsEvery = 10 * time.Second
+	// behind is for how long the agent's cache may show an order as it was before a status was written. A hub that was
+	// restored from an older copy shows it for longer.
+	behind = 10 * time.Second
 	// passingNews is for how long a state that passes by itself may last before it is worth a write of its own.
 	passingNews = 2 * time.Second
 )
@@ -46,13 +49,20 @@ type Queue struct {
 
 	mu      sync.Mutex
 	latest  map[string]v1alpha1.ControlPlaneStatus
-	written map[string]time.Time // when each was last written
+	written map[string]written
+}
+
+// written is the last write of a status.
+type written struct {
+	at     time.Time
+	seen   string // resourceVersion of the order that it was written on
+	status v1alpha1.ControlPlaneStatus
 }
 
 // NewQueue makes a Queue; Run makes it write.
 func NewQueue(hub Hub, clk clock.WithTicker, log *slog.Logger) *Queue {
 	return &Queue{
-		hub: hub, log: log, clock: clk, latest: map[string]v1alpha1.ControlPlaneStatus{}, written: map[string]time.Time{},
+		hub: hub, log: log, clock: clk, latest: map[string]v1alpha1.ControlPlaneStatus{}, written: map[string]written{},
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 			workqueue.TypedRateLimitingQueueConfig[string]{Clock: clk}),
@@ -132,12 +142,18 @@ func (q *Queue) write(ctx context.Context, id string) error {
 	if !known || order == nil {
 		return nil // the order's coming will call Check
 	}
+	now := q.clock.Now()
+	if age := now.Sub(last.at); age >= 0 && age < behind && last.seen == order.ResourceVersion {
+		q.queue.AddAfter(id, behind-age) // if it was not behind, nothing else calls
+		ahead := *order
+		ahead.Status = last.status
+		order = &ahead
+	}
 	status.Conditions = keepTimes(status.Conditions, order.Status.Conditions)
 	if equality.Semantic.DeepEqual(status, order.Status) {
 		return nil
 	}
-	now := q.clock.Now()
-	if left := wordsEvery - now.Sub(last); left > 0 && left <= wordsEvery && sameButWords(status, order.Status) {
+	if left := wordsEvery - now.Sub(last.at); left > 0 && left <= wordsEvery && sameButWords(status, order.Status) {
 		q.queue.AddAfter(id, left)
 		return nil
 	}
@@ -147,7 +163,7 @@ func (q *Queue) write(ctx context.Context, id string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, known := q.latest[id]; known {
-		q.written[id] = now
+		q.written[id] = written{at: now, seen: order.ResourceVersion, status: status}
 	}
 	return nil
 }

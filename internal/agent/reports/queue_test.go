@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +23,10 @@ type fakeHub struct {
 	mu     sync.Mutex
 	order  *v1alpha1.ControlPlane
 	fail   int // that many writes
-	writes int
+	behind bool
+	// writtenOn is the Ready condition that each write was the difference to.
+	writtenOn []string
+	writes    int
 }
 
 func (f *fakeHub) ControlPlane(string) (*v1alpha1.ControlPlane, bool) {
@@ -30,7 +35,7 @@ func (f *fakeHub) ControlPlane(string) (*v1alpha1.ControlPlane, bool) {
 	return f.order.DeepCopy(), true
 }
 
-func (f *fakeHub) ReportControlPlane(_ context.Context, _ *v1alpha1.ControlPlane, status v1alpha1.ControlPlaneStatus) error {
+func (f *fakeHub) ReportControlPlane(_ context.Context, seen *v1alpha1.ControlPlane, status v1alpha1.ControlPlaneStatus) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail > 0 {
@@ -38,7 +43,17 @@ func (f *fakeHub) ReportControlPlane(_ context.Context, _ *v1alpha1.ControlPlane
 		return errors.New("the hub is away")
 	}
 	f.writes++
-	f.order.Status = status
+	on := ""
+	if len(seen.Status.Conditions) > 0 {
+		on = string(seen.Status.Conditions[0].Status)
+	}
+	f.writtenOn = append(f.writtenOn, on)
+	written := f.order
+	if f.behind {
+		written = &v1alpha1.ControlPlane{} // which the cache does not show yet
+	}
+	written.Status = status
+	written.ResourceVersion = strconv.Itoa(f.writes)
 	return nil
 }
 
@@ -116,6 +131,39 @@ func TestWordsWait(t *testing.T) {
 	report(func(s *v1alpha1.ControlPlaneStatus) { s.Conditions[0].Status, s.CABundle = "True", "PEM" }, 4, "something new at once")
 }
 
+// TestCacheIsBehind: what was written is not written again because the cache does not show it yet; what is new is, and
+// all of it when the cache goes on to show what was before.
+func TestCacheIsBehind(t *testing.T) {
+	clk := clocktesting.NewFakeClock(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC))
+	hub := &fakeHub{order: &v1alpha1.ControlPlane{}, behind: true}
+	q := NewQueue(hub, clk, slog.New(slog.DiscardHandler))
+	defer q.queue.ShutDown()
+	for _, step := range []struct {
+		reason string
+		status metav1.ConditionStatus
+		after  time.Duration
+		writes int
+	}{
+		{reason: "the first report", status: "False", writes: 1},
+		{reason: "the same again", status: "False", after: time.Second, writes: 1},
+		{reason: "something new", status: "True", after: time.Second, writes: 2},
+		{reason: "the same again", status: "True", after: behind - time.Second, writes: 2},
+		{reason: "the hub has lost it", status: "True", after: time.Second, writes: 3},
+	} {
+		clk.Step(step.after)
+		q.Report(id, statusSince(step.status, clk.Now()))
+		if err := q.write(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if got := hub.count(); got != step.writes {
+			t.Errorf("%s: %d writes, want %d", step.reason, got, step.writes)
+		}
+	}
+	if got := hub.writtenOn; !slices.Equal(got, []string{"", "False", ""}) {
+		t.Errorf("the differences were taken to %q", got)
+	}
+}
+
 // TestPassingNewsWaits: what passes by itself is told after a while, that it is over at once.
 func TestPassingNewsWaits(t *testing.T) {
 	start := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -169,7 +217,7 @@ func TestAgain(t *testing.T) {
 	q.Report(id, statusSince("True", time.Now()))
 	await(t, func() bool { return hub.count() == 1 })
 	hub.mu.Lock()
-	hub.order.Status = v1alpha1.ControlPlaneStatus{}
+	hub.order.Status, hub.order.ResourceVersion = v1alpha1.ControlPlaneStatus{}, "other"
 	hub.mu.Unlock()
 	q.Check(id)
 	await(t, func() bool { return hub.count() == 2 })

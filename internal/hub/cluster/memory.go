@@ -18,6 +18,7 @@ type memory struct {
 	mu     sync.Mutex
 	orders map[types.NamespacedName]wroteOrder
 	told   map[types.NamespacedName]time.Time
+	took   time.Duration // that a status takes to be written, smoothed
 }
 
 // wroteOrder of a Cluster.
@@ -65,6 +66,21 @@ func (m *memory) tell(key types.NamespacedName, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.told[key] = now
+}
+
+// tookTo write a status.
+func (m *memory) tookTo(write time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.took += (write - m.took) / 8
+}
+
+// patience with what passes by itself: 20 times what a status takes to be written, from least to longest. The slower
+// the API server is, the more is told in one write.
+func (m *memory) patience(least, longest time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return min(max(20*m.took, least), longest)
 }
 
 // sinceTold is how long ago the status of a Cluster was written; longer than anybody waits when it never was.

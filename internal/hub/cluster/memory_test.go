@@ -120,6 +120,43 @@ func TestWordsWait(t *testing.T) {
 	}
 }
 
+// TestRush: while writes take long, a guest that starts is not told of until there is something else to say, or for long.
+func TestRush(t *testing.T) {
+	cell := &v1alpha1.Cell{Status: v1alpha1.CellStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}}}
+	for name, tc := range map[string]struct {
+		why    string
+		took   time.Duration
+		reason string // that the agent reported; empty: nothing
+		age    time.Duration
+		want   time.Duration
+	}{
+		"Silent":         {"the agent reports in a moment", 0, "", time.Second, firstReport - time.Second},
+		"SilentForLong":  {"it should have", 0, "", firstReport, 0},
+		"SilentInARush":  {"reports take long, too", time.Second, "", firstReport, longestStart - firstReport},
+		"Starts":         {"without a rush each state is told", 100 * time.Millisecond, v1alpha1.ReasonStarting, time.Second, 0},
+		"StartsInARush":  {"it is Ready in a moment", time.Second, v1alpha1.ReasonStarting, time.Second, longestStart - time.Second},
+		"WaitsInARush":   {"the same, in a lesser one", 300 * time.Millisecond, v1alpha1.ReasonWaitingForSlot, time.Second, 5 * time.Second},
+		"StartsForLong":  {"somebody may look at it", time.Second, v1alpha1.ReasonStarting, longestStart, 0},
+		"BlockedInARush": {"somebody has to act", time.Second, v1alpha1.ReasonBlocked, time.Second, 0},
+		"ReadyInARush":   {"that is what is waited for", time.Second, v1alpha1.ReasonReady, time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reconciler{clock: testingclock.NewFakePassiveClock(now), memory: newMemory()}
+			for range 100 {
+				r.memory.tookTo(tc.took)
+			}
+			order := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-tc.age))}}
+			if tc.reason != "" {
+				order.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: tc.reason}}
+			}
+			got := r.agentsTurn(&subject{cluster: &v1alpha1.Cluster{}, order: order, cell: cell})
+			if got = max(got, 0).Round(10 * time.Millisecond); got != tc.want {
+				t.Errorf("%s: told in %s, want %s", tc.why, got, tc.want)
+			}
+		})
+	}
+}
+
 // TestOrderThatNeverShowed: a Cluster whose order was removed by somebody else before the cache showed it still goes.
 func TestOrderThatNeverShowed(t *testing.T) {
 	cached := apiWith(t, interceptor.Funcs{}, append(offer(), bound())...)

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// firstReport of an agent on a new order comes within this time as a rule.
-	firstReport = 2 * time.Second
+	// firstReport of an agent on a new order comes within this time as a rule; longestStart is for how long a guest that
+	// starts goes without a word at most when the API server is slow.
+	firstReport, longestStart = 2 * time.Second, 15 * time.Second
 	// wordsEvery is how often a status is written at most of which only messages are new. The agent does the same.
 	wordsEvery = 10 * time.Second
 )
@@ -26,7 +27,8 @@ const (
 // report how the guest is in the status of its Cluster, unless that is gone.
 //
 // An order that was just written is reported on once its agent has, which mostly takes less than a second: then
-// there is one write and not two. Messages alone wait until the last write is some time ago.
+// there is one write and not two. When writes take long, guests that start are told of once they are Ready. Messages
+// alone wait until the last write is some time ago.
 func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 	if left := r.agentsTurn(s); left > 0 {
 		s.lookAgain(left)
@@ -41,6 +43,7 @@ func (r *reconciler) report(ctx context.Context, s *subject) (bool, error) {
 	err := write.Status(ctx, r.client, s.cluster, func(c *v1alpha1.Cluster) { c.Status = status })
 	if s.cluster.ResourceVersion != version {
 		r.memory.tell(key, now)
+		r.memory.tookTo(r.clock.Since(now))
 	}
 	return true, client.IgnoreNotFound(err)
 }
@@ -95,12 +98,20 @@ func (s *subject) lookAgain(in time.Duration) {
 	}
 }
 
-// agentsTurn is for how long a new order's agent may still report before the hub says that it has not.
+// agentsTurn is for how long a new order's agent may still report before the hub says how the guest is: anything at
+// all, and in a rush more than that the guest starts.
 func (r *reconciler) agentsTurn(s *subject) time.Duration {
-	if s.order == nil || len(s.order.Status.Conditions) > 0 || s.cell == nil || !isReachable(s.cell) || s.cluster.Status.Endpoint != nil {
+	if s.order == nil || s.cell == nil || !isReachable(s.cell) || s.cluster.Status.Endpoint != nil {
 		return 0
 	}
-	return firstReport - r.clock.Since(s.order.CreationTimestamp.Time)
+	turn := r.memory.patience(firstReport, longestStart)
+	if reported := meta.FindStatusCondition(s.order.Status.Conditions, v1alpha1.ConditionReady); reported != nil {
+		starts := reported.Reason == v1alpha1.ReasonStarting || reported.Reason == v1alpha1.ReasonWaitingForSlot
+		if !starts || turn == firstReport {
+			return 0
+		}
+	}
+	return turn - r.clock.Since(s.order.CreationTimestamp.Time)
 }
 
 func scheduled(s *subject) metav1.Condition {
