@@ -115,7 +115,7 @@ func (s *Store) ensure(file string, want controlplane.Certificate, authority *pk
 	if err := os.MkdirAll(filepath.Dir(file), dirMode); err != nil {
 		return leaf{}, time.Time{}, fmt.Errorf("make its directory: %w", err)
 	}
-	if err := renameio.WriteFile(file, slices.Concat(certificate, key), fileMode); err != nil {
+	if err := renameio.WriteFile(file, slices.Concat(certificate, key), fileMode, renameio.WithTempDir(filepath.Dir(file))); err != nil {
 		return leaf{}, time.Time{}, fmt.Errorf("keep it: %w", err)
 	}
 	renewAt, err := pki.RenewAt(certificate)

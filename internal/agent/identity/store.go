@@ -119,7 +119,7 @@ func (s *Store) Escrow(id string, identity pki.Identity, recipient string) (stri
 	if err != nil {
 		return "", fmt.Errorf("guest %s: encode the escrow: %w", id, err)
 	}
-	if err := renameio.WriteFile(file, data, fileMode); err != nil {
+	if err := renameio.WriteFile(file, data, fileMode, renameio.WithTempDir(filepath.Dir(file))); err != nil {
 		return "", fmt.Errorf("guest %s: keep the escrow: %w", id, err)
 	}
 	return escrow, nil
@@ -134,7 +134,7 @@ func (s *Store) write(id string, identity pki.Identity) error {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	for name, content := range identity {
-		if err := renameio.WriteFile(filepath.Join(temporary, name), content, fileMode); err != nil {
+		if err := renameio.WriteFile(filepath.Join(temporary, name), content, fileMode, renameio.WithTempDir(temporary)); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}

@@ -109,7 +109,7 @@ func (s *Store) put(spec *v1alpha1.ControlPlaneSpec) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := renameio.WriteFile(s.orderFile(spec.ID), data, fileMode); err != nil {
+	if err := renameio.WriteFile(s.orderFile(spec.ID), data, fileMode, renameio.WithTempDir(s.ordersDir())); err != nil {
 		return fmt.Errorf("guest %s: keep the order: %w", spec.ID, err)
 	}
 	s.orders[spec.ID] = Order{Spec: kept, Entombed: s.orders[spec.ID].Entombed}
@@ -126,7 +126,7 @@ func (s *Store) entomb(id string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := renameio.WriteFile(s.tombstoneFile(id), nil, fileMode); err != nil {
+	if err := renameio.WriteFile(s.tombstoneFile(id), nil, fileMode, renameio.WithTempDir(s.tombstonesDir())); err != nil {
 		return fmt.Errorf("guest %s: keep the tombstone: %w", id, err)
 	}
 	s.orders[id] = Order{Spec: s.orders[id].Spec, Entombed: true}

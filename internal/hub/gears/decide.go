@@ -21,6 +21,10 @@ import (
 // lie in another cell, whose events do not come here. A restart takes some ten seconds.
 const busyRetry = 15 * time.Second
 
+// passing is how long a guest that moves, or is about to, is not said to settle, or to wait for another one of its tenant:
+// mostly that is over by then.
+const passing = 3 * time.Minute
+
 // firstLoad of a guest that is ready is reported within this time as a rule: until then it is no news that none is.
 const firstLoad = 2 * time.Minute
 
@@ -165,7 +169,7 @@ func (p *pass) settle(g *guest, in gear.Input, decision gear.Decision) {
 	if g.problem != "" && !strings.HasPrefix(c.gear.Message, g.problem) {
 		c.gear.Reason, c.gear.Message = v1alpha1.ReasonGearNotFound, g.problem+"; until then: "+c.gear.Message
 	}
-	c.report = !sameReport(g.cluster.Status.Gear, c.gear) && !p.awaitsLoad(g, c.gear)
+	c.report = !sameReport(g.cluster.Status.Gear, c.gear) && !p.awaitsLoad(g, c.gear) && !p.passes(g, c.gear)
 	if c.report || c.size != nil || c.retune {
 		g.change = c
 	}
@@ -178,6 +182,30 @@ func (p *pass) awaitsLoad(g *guest, next *v1alpha1.ClusterGear) bool {
 		return false
 	}
 	left := firstLoad - p.now.Sub(ready.LastTransitionTime.Time)
+	p.lookAgain(left)
+	return left > 0
+}
+
+// passes tells whether all there is to say of a guest is a reason that passes by itself. A write for each took half of
+// those for gears (docs/scale.md).
+func (p *pass) passes(g *guest, next *v1alpha1.ClusterGear) bool {
+	last := g.cluster.Status.Gear
+	if last == nil || next.Reason != gear.ReasonSettling && next.Reason != gear.ReasonTenantBusy {
+		return false
+	}
+	said := *next
+	said.Reason = last.Reason
+	if !sameReport(last, &said) {
+		return false
+	}
+	var since time.Time
+	if next.TowardSince != nil {
+		since = next.TowardSince.Time
+	}
+	if len(next.Moves) > 0 && next.Moves[0].Time.After(since) {
+		since = next.Moves[0].Time.Time
+	}
+	left := passing - p.now.Sub(since)
 	p.lookAgain(left)
 	return left > 0
 }

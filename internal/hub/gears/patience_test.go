@@ -45,3 +45,38 @@ func TestStaleClusterIsLeftAlone(t *testing.T) {
 		t.Error("nothing is reported on a Cluster that is not stale")
 	}
 }
+
+// TestPassingReasonsWait: that a guest settles after a move, or waits for another one of its tenant, is said when it
+// lasts; whatever else there is to say is said at once.
+func TestPassingReasonsWait(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	ago := func(age time.Duration) metav1.Time { return metav1.NewTime(now.Add(-age)) }
+	said := func(reason, toward string, moved time.Duration) *v1alpha1.ClusterGear {
+		gear := &v1alpha1.ClusterGear{Reason: reason, Toward: toward, Size: "small", Moves: []v1alpha1.GearMove{{Time: ago(moved), To: "small"}}}
+		if toward != "" {
+			since := ago(moved)
+			gear.TowardSince = &since
+		}
+		return gear
+	}
+	for name, tc := range map[string]struct {
+		why        string
+		last, next *v1alpha1.ClusterGear
+		want       time.Duration // until it is said
+	}{
+		"Settles":        {"it has just moved", said(gear.ReasonShiftedUp, "", time.Minute), said(gear.ReasonSettling, "", time.Minute), passing - time.Minute},
+		"SettlesForLong": {"it should be healthy by now", said(gear.ReasonShiftedUp, "", passing), said(gear.ReasonSettling, "", passing), 0},
+		"Busy":           {"its tenant's other guest is ready in a moment", said(gear.ReasonWaiting, "medium", time.Second), said(gear.ReasonTenantBusy, "medium", time.Second), passing - time.Second},
+		"NoRoom":         {"somebody has to act", said(gear.ReasonWaiting, "medium", time.Second), said(gear.ReasonNoRoom, "medium", time.Second), 0},
+		"OtherGear":      {"it moves elsewhere", said(gear.ReasonWaiting, "medium", time.Second), said(gear.ReasonTenantBusy, "large", time.Second), 0},
+		"First":          {"nothing was said yet", nil, said(gear.ReasonSettling, "", time.Second), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &pass{now: now}
+			waits := p.passes(&guest{cluster: &v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Gear: tc.last}}}, tc.next)
+			if waits != (tc.want > 0) || p.again != tc.want {
+				t.Errorf("%s: waits %t, looks again in %s; want %s", tc.why, waits, p.again, tc.want)
+			}
+		})
+	}
+}
