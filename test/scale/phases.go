@@ -27,7 +27,7 @@ const (
 	// trialTime is how long an order is on trial (internal/hub/cluster), at whose end it is written once more.
 	trialTime = 5 * time.Minute
 	// calmWindow in which a fleet that is calm is written to at most calmWrites times per guest and ten minutes.
-	calmWindow, calmWrites = 20 * time.Second, 2
+	calmWindow, calmWrites = 20 * time.Second, 1
 	// calmPatience bounds the wait for it.
 	calmPatience = 6 * time.Minute
 	// shortest idling that is worth waiting for calm.

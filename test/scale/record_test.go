@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -52,20 +53,34 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-// TestCosts are by cluster, of the phases that they are about, and memory beyond an empty fleet's.
+// TestCosts are by cluster: CPU until the fleet is calm beyond what it takes at rest, and memory beyond an empty fleet's.
 func TestCosts(t *testing.T) {
-	r := newRecord(options{clusters: 100})
-	for _, name := range []string{"empty", "create", "settle", "idle"} {
-		began := reading{at: time.Now(), seconds: map[string]float64{plots.PartHub: 1}}
-		r.begin(name, began)
-		memory := map[string]float64{"empty": 10, "idle": 30}[name]
-		r.end(reading{at: began.at.Add(time.Second), seconds: map[string]float64{plots.PartHub: 3}}, map[string]float64{plots.PartHub: memory})
-	}
-	got := map[string]float64{}
-	for _, cost := range r.costs() {
-		got[cost.Name] = cost.Value
-	}
-	if got["CPU of hub to create a cluster"] != 40 || got["memory of hub per cluster"] != 20*1024/100. {
-		t.Errorf("costs: %v", got)
+	for name, tc := range map[string]struct {
+		why  string
+		idle time.Duration
+		want float64
+	}{
+		"Rested": {"6 s in three seconds, of which the fleet at rest takes 0.1 s", time.Minute, 59},
+		"Short":  {"a fleet that did not come to rest says nothing of what it takes then", time.Second, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecord(options{clusters: 100})
+			for _, phase := range []string{"empty", "create", "settle", "calm down", "idle", "delete"} {
+				took, memory := time.Second, map[string]float64{"empty": 10, "idle": 30}[phase]
+				if phase == "idle" {
+					took = tc.idle
+				}
+				began := reading{at: time.Now(), seconds: map[string]float64{plots.PartHub: 1}}
+				r.begin(phase, began)
+				r.end(reading{at: began.at.Add(took), seconds: map[string]float64{plots.PartHub: 3}}, map[string]float64{plots.PartHub: memory})
+			}
+			got := map[string]float64{}
+			for _, cost := range r.costs() {
+				got[cost.Name] = cost.Value
+			}
+			if cpu := got["CPU of hub to take a cluster in"]; math.Abs(cpu-tc.want) > 0.01 || got["memory of hub per cluster"] != 20*1024/100. {
+				t.Errorf("%s: %v", tc.why, got)
+			}
+		})
 	}
 }

@@ -51,23 +51,30 @@ func (w *world) report(out io.Writer) (missed int, err error) {
 	return figures.Missed(r.run.Figures), plots.Write(plotsDir(w.out))
 }
 
-// costs of a cluster: CPU from the first creation until all are Ready, and memory at most while idle beyond what
-// the part takes without any.
+// costs of a cluster: CPU from the first creation until the fleet is calm, its trial and its first gears included, beyond
+// what the fleet takes at rest; and memory at most while idle beyond what the part takes without any.
 func (r *record) costs() []figures.Result {
-	seconds, peaks := map[string]float64{}, map[string]float64{}
-	for _, phase := range r.run.Phases {
-		switch phase.Name {
-		case "create", "settle":
-			for part, took := range phase.CPUSeconds {
-				seconds[part] += took
-			}
-		case "idle":
+	seconds, peaks, lasted := map[string]float64{}, map[string]float64{}, 0.0
+	for _, phase := range r.run.Phases[1:] { // without the empty fleet
+		if phase.Name == "idle" {
 			peaks = phase.PeakMiB
+			rested := phase.To - phase.From
+			if rested < shortest.Seconds() {
+				break // a short run, which does not come to rest
+			}
+			for part, took := range phase.CPUSeconds {
+				seconds[part] = max(0, seconds[part]-took*lasted/rested)
+			}
+			break
+		}
+		lasted += phase.To - phase.From
+		for part, took := range phase.CPUSeconds {
+			seconds[part] += took
 		}
 	}
 	var results []figures.Result
 	for _, part := range []string{plots.PartHub, plots.PartEtcd, plots.PartAPIServer, plots.PartAgents} {
-		results = append(results, figures.Report("CPU of "+part+" to create a cluster", "ms", 1000*seconds[part]/float64(r.run.Clusters)))
+		results = append(results, figures.Report("CPU of "+part+" to take a cluster in", "ms", 1000*seconds[part]/float64(r.run.Clusters)))
 	}
 	for _, part := range []string{plots.PartHub, plots.PartEtcd, plots.PartAPIServer, plots.PartAgents} {
 		results = append(results, figures.Report("memory of "+part+" per cluster", "KiB", 1024*(peaks[part]-r.beforeAny[part])/float64(r.run.Clusters)))

@@ -83,6 +83,13 @@ func (m *memory) patience(least, longest time.Duration) time.Duration {
 	return min(max(20*m.took, least), longest)
 }
 
+// rush tells whether the API server is so slow that what can wait should: at rest a status is written within 50 ms.
+func (m *memory) rush() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.took > 250*time.Millisecond
+}
+
 // sinceTold is how long ago the status of a Cluster was written; longer than anybody waits when it never was.
 func (m *memory) sinceTold(key types.NamespacedName, now time.Time) time.Duration {
 	m.mu.Lock()

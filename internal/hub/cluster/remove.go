@@ -16,7 +16,8 @@ import (
 	"github.com/myriad-fleet/myriad/internal/hub/write"
 )
 
-// removalNews is for how long a removal may last before that is reported: the deletion itself is on the Cluster.
+// removalNews is for how long a removal may last before that is reported, or longer in a rush (longestStart): the deletion
+// itself is on the Cluster.
 const removalNews = time.Second
 
 // remove the guest of a deleted Cluster: every copy of it, in whatever cells they lie.
@@ -93,7 +94,7 @@ func (r *reconciler) orderWritten(ctx context.Context, s *subject) (bool, error)
 }
 
 func (r *reconciler) reportRemoval(ctx context.Context, s *subject) error {
-	if left := removalNews - r.clock.Since(s.cluster.DeletionTimestamp.Time); left > 0 && s.cell != nil && isReachable(s.cell) {
+	if left := r.memory.patience(removalNews, longestStart) - r.clock.Since(s.cluster.DeletionTimestamp.Time); left > 0 && s.cell != nil && isReachable(s.cell) {
 		s.again = left // mostly it is gone by then
 		return nil
 	}

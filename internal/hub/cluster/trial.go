@@ -23,6 +23,10 @@ import (
 // for clocks that differ.
 const trialTime = 5 * time.Minute
 
+// longestTrial bounds a trial that ends later because there was more urgent work, and busyRetry is the time until the
+// next look then.
+const longestTrial, busyRetry = 30 * time.Minute, time.Minute
+
 // endTrial of an order that is old enough, when its Cluster still exists.
 func (r *reconciler) endTrial(ctx context.Context, s *subject) (bool, error) {
 	if s.order == nil {
@@ -31,8 +35,13 @@ func (r *reconciler) endTrial(ctx context.Context, s *subject) (bool, error) {
 	if _, onTrial := order.TrialOf(s.order); !onTrial {
 		return false, nil
 	}
-	if left := trialTime - r.clock.Since(s.order.CreationTimestamp.Time); left > 0 {
-		s.again = left
+	age := r.clock.Since(s.order.CreationTimestamp.Time)
+	switch {
+	case age < trialTime:
+		s.lookAgain(trialTime - age)
+		return false, nil
+	case r.memory.rush() && age < longestTrial: // Clusters wait for what the API server would do for this
+		s.lookAgain(busyRetry)
 		return false, nil
 	}
 	vanished, err := r.vanished(ctx, s.order)

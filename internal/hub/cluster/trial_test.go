@@ -161,19 +161,24 @@ func TestTrialEnds(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		age     time.Duration
+		took    time.Duration // that statuses take to be written
 		onTrial bool
 		again   time.Duration
 	}{
-		"Young": {reason: "a DELETE may still be under way", age: time.Minute, onTrial: true, again: 4 * time.Minute},
-		"Old":   {reason: "every DELETE that comes now sees the finalizer", age: trialTime},
+		"Young":  {reason: "a DELETE may still be under way", age: time.Minute, onTrial: true, again: 4 * time.Minute},
+		"Old":    {reason: "every DELETE that comes now sees the finalizer", age: trialTime},
+		"Rush":   {reason: "others wait for the API server", age: trialTime, took: time.Second, onTrial: true, again: busyRetry},
+		"Oldest": {reason: "a rush that lasts for long is none", age: longestTrial, took: time.Second},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			server := api(t, append(offer(), bound(), existing(onTrial("new/1"), func(o *v1alpha1.ControlPlane) {
 				o.CreationTimestamp = metav1.NewTime(now.Add(-tc.age))
 			}))...)
-			if result := reconcileOnce(t, server, server); result.RequeueAfter != tc.again {
-				t.Errorf("%s: looked at again after %s, want %s", tc.reason, result.RequeueAfter, tc.again)
+			steps := newSteps(t, server)
+			steps.memory.took = tc.took
+			if again := steps.after(0); again != tc.again {
+				t.Errorf("%s: looked at again after %s, want %s", tc.reason, again, tc.again)
 			}
 			found, err := readOrder(t, server)
 			if err != nil {

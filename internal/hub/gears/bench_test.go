@@ -120,7 +120,7 @@ func (b *bench) newHub() *reconciler {
 		b.t.Fatal(err)
 	}
 	return &reconciler{
-		client: api, live: api, clock: b.clock, store: ledger.NewStore(api, api), written: &write.Versions{}, restarts: newRestarts(), blocked: gauge, idle: &atomic.Bool{},
+		client: api, live: api, clock: b.clock, store: ledger.NewStore(api, api), written: &write.Versions{}, restarts: newRestarts(), quiet: newQuiet(), blocked: gauge, idle: &atomic.Bool{},
 	}
 }
 

@@ -48,7 +48,7 @@ func Add(manager ctrl.Manager, clock clock.PassiveClock, store *ledger.Store, wr
 	}
 	r := &reconciler{
 		client: manager.GetClient(), live: manager.GetAPIReader(), clock: clock,
-		store: store, written: written, restarts: newRestarts(), blocked: blocked, idle: &atomic.Bool{},
+		store: store, written: written, restarts: newRestarts(), quiet: newQuiet(), blocked: blocked, idle: &atomic.Bool{},
 	}
 	err = ctrl.NewControllerManagedBy(manager).
 		Named("gears").

@@ -148,6 +148,7 @@ func (p *pass) windowOpen(g *guest) bool {
 }
 
 func (p *pass) roomFor(g *guest, name string) string {
+	p.depends = true
 	wanted, ok := gear.Find(*p.box.Spec(), name)
 	if !ok {
 		return fmt.Sprintf("there is no gear %s", name)

@@ -52,6 +52,7 @@ type reconciler struct {
 	store    *ledger.Store
 	written  *write.Versions // Clusters, by every controller of this process
 	restarts *restarts
+	quiet    *quiet
 	blocked  *prometheus.GaugeVec
 	idle     *atomic.Bool // there was no Gearbox in force when last looked for
 }
@@ -65,6 +66,7 @@ type pass struct {
 	guests    []*guest
 	room      *room
 	again     time.Duration // until the next look; 0 for whenever something changes
+	depends   bool          // whether what was decided last depends on more than the guest itself
 }
 
 // Reconcile looks after the gears of the cell that the request names.
@@ -113,10 +115,7 @@ func (r *reconciler) decide(ctx context.Context, p *pass) error {
 	p.room = &room{open: func() (*ledger.Books, func(), error) { return r.count(ctx, p) }}
 	defer p.room.close()
 	slices.SortFunc(p.guests, longestWaitFirst)
-	for _, g := range p.guests {
-		busy := func() string { return r.restarts.claim(ctx, r.client, p, g) }
-		p.decide(g, busy)
-	}
+	r.decideAll(p, func(g *guest) string { return r.restarts.claim(ctx, r.client, p, g) })
 	if p.room.err != nil || p.room.counted == nil {
 		return p.room.err
 	}

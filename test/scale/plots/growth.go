@@ -18,7 +18,7 @@ func growthCharts(runs []Run) []chart {
 	create := []string{PartHub, PartEtcd, PartAPIServer, PartAgents}
 	idle := []string{PartHub, PartEtcd, PartAPIServer, PartControllers, PartAgents}
 	return []chart{
-		growthChart(runs, "CPU to create a cluster", "ms", byPart(create, "CPU of %s to create a cluster")),
+		growthChart(runs, "CPU to take a cluster in", "ms", byPart(create, "CPU of %s to take a cluster in")),
 		growthChart(runs, "Memory per cluster", "KiB", byPart(create, "memory of %s per cluster")),
 		growthChart(runs, "CPU while the fleet idles", "cores", byPart(idle, "%s idle")),
 		growthChart(runs, "Memory while the fleet idles", "MiB", byPart(idle, "%s idle, memory")),

@@ -42,7 +42,7 @@ func TestWriteNamesFiguresAndPhases(t *testing.T) {
 	run := plotstest.Run(3000, 2)
 	html := written(t, plotstest.Run(1000, 1), run)
 	for _, part := range []string{"hub", "etcd", "kube-apiserver", "agents"} {
-		for _, name := range []string{"CPU of " + part + " to create a cluster", "memory of " + part + " per cluster", part + " idle", part + " idle, memory"} {
+		for _, name := range []string{"CPU of " + part + " to take a cluster in", "memory of " + part + " per cluster", part + " idle", part + " idle, memory"} {
 			if !strings.Contains(html, "<td>"+name+"</td>") {
 				t.Errorf("the page does not name %q", name)
 			}

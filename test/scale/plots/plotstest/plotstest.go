@@ -149,7 +149,7 @@ func table(run plots.Run, vary func(float64) float64) []figures.Result {
 		results = append(results,
 			figures.Report(c.part+" idle", "cores", vary(c.idle*float64(run.Clusters)/1000)),
 			figures.Report(c.part+" idle, memory", "MiB", vary(c.empty+c.hold*float64(run.Clusters)/1024)),
-			figures.Report("CPU of "+c.part+" to create a cluster", "ms", vary(c.create*growth)),
+			figures.Report("CPU of "+c.part+" to take a cluster in", "ms", vary(c.create*growth)),
 			figures.Report("memory of "+c.part+" per cluster", "KiB", vary(c.hold*growth)),
 		)
 	}
