@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// longestQuiet is how long a guest is not looked at at most.
+// longestQuiet is how long a guest goes without a look at most.
 const longestQuiet = 10 * time.Minute
 
 // quiet are the guests of each cell of which there was nothing to say when they were last looked at. Of 250 guests one
