@@ -59,11 +59,10 @@ func (r *record) costs() []figures.Result {
 		if phase.Name == "idle" {
 			peaks = phase.PeakMiB
 			rested := phase.To - phase.From
-			if rested < shortest.Seconds() {
-				break // a short run, which does not come to rest
-			}
 			for part, took := range phase.CPUSeconds {
-				seconds[part] = max(0, seconds[part]-took*lasted/rested)
+				if rested >= shortest.Seconds() { // a shorter run does not come to rest
+					seconds[part] = max(0, seconds[part]-took*lasted/rested)
+				}
 			}
 			break
 		}

@@ -83,7 +83,7 @@ func (m *memory) patience(least, longest time.Duration) time.Duration {
 	return min(max(20*m.took, least), longest)
 }
 
-// rush tells whether the API server is so slow that what can wait should: at rest a status is written within 50 ms.
+// rush tells whether the API server is so slow that what can wait should.
 func (m *memory) rush() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -34,7 +34,7 @@ const (
 //
 //  1. read the Gearbox in force, the cell, its orders with their Clusters, and the templates; while there is no
 //     Gearbox, or the cell does not report, every guest keeps what it has;
-//  2. decide for each guest, those first that have waited longest for a larger gear, then by name, each after
+//  2. decide for each guest that has news, or whose time has come, those first that have waited longest for a larger gear, then by name, each after
 //     the room that the one before takes. A guest whose last move was noted but not made, because a hub was
 //     killed between the two writes of a move, gets that move made, or struck from its history;
 //  3. book the room that was given, on the version of the cell's Ledger that was read: if somebody else wrote it

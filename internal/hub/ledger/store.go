@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -32,28 +31,18 @@ func NewStore(writer client.Client, live client.Reader) *Store {
 	return &Store{writer: writer, live: live, known: map[string]Volume{}, stood: map[string]bool{}, regions: map[string]*sync.Mutex{}}
 }
 
-// Lock the bookings of some regions against the other controllers of this process, so that they do not run
-// into each other's conflicts. It is held until the Ledgers are written; not while what they promise is.
-func (s *Store) Lock(regions ...string) (unlock func()) {
-	var locks []*sync.Mutex
+// Lock the bookings of a region against the other controllers of this process, so that they do not run into each
+// other's conflicts. It is held until the Ledgers are written; not while what they promise is.
+func (s *Store) Lock(region string) (unlock func()) {
 	s.mutex.Lock()
-	for _, region := range slices.Compact(slices.Sorted(slices.Values(regions))) {
-		lock, ok := s.regions[region]
-		if !ok {
-			lock = &sync.Mutex{}
-			s.regions[region] = lock
-		}
-		locks = append(locks, lock)
+	lock, ok := s.regions[region]
+	if !ok {
+		lock = &sync.Mutex{}
+		s.regions[region] = lock
 	}
 	s.mutex.Unlock()
-	for _, lock := range locks { // sorted: two who want several cannot wait for each other
-		lock.Lock()
-	}
-	return func() {
-		for _, lock := range locks {
-			lock.Unlock()
-		}
-	}
+	lock.Lock()
+	return lock.Unlock
 }
 
 // Read Ledgers by name. One that does not exist is empty. They are shared: do not change them.
@@ -95,8 +84,7 @@ func (s *Store) Stood(id string) bool {
 	return s.stood[id]
 }
 
-// writesAtOnce bounds the Ledgers of one pass whose writes are in flight. A pass over many regions holds the locks of
-// all of them meanwhile: one write after the other took it seconds (docs/scale.md).
+// writesAtOnce bounds the Ledgers of one pass whose writes are in flight: the pass holds its region's lock meanwhile.
 const writesAtOnce = 16
 
 // Write what the Books have changed, all that is booked for a guest before its room: a booking is whole once

@@ -1,10 +1,12 @@
 package scheduling
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
 )
 
 // inArea leaves the region to placement.
@@ -56,8 +59,8 @@ func (r *reconciler) scheduleAnywhere(t *testing.T) time.Duration {
 	return result.RequeueAfter
 }
 
-// TestAnywhere: Clusters that leave the region to placement land where there is room, say why, and nothing of it is
-// given away twice.
+// TestAnywhere: Clusters that leave the region to placement land where there is room, and nothing of it is given away
+// twice.
 func TestAnywhere(t *testing.T) {
 	var clusters []client.Object
 	for i := range 6 {
@@ -102,24 +105,29 @@ func isBooked(t *testing.T, api client.Client, name, id string) bool {
 // TestChosenAnew: what is taken between the choice and the booking is not given away again: the Cluster is not bound,
 // is not told that it cannot be, and is looked at again at once.
 func TestChosenAnew(t *testing.T) {
-	cluster := inArea(waitingCluster("late", time.Minute))
-	r, api := europe(t, interceptor.Funcs{}, cluster, waitingCluster("quick", time.Second))
-	p := &pass{name: index.AnyRegion}
-	if err := r.scope(t.Context(), p); err != nil {
+	reads := 0
+	taken := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: "abcdefghij"}, Spec: v1alpha1.ControlPlaneSpec{
+		ID: "abcdefghij", Region: "r", Zones: []string{"a"}, Endpoint: v1alpha1.GuestEndpoint{PlainPort: 20000},
+	}}
+	r, api := europe(t, interceptor.Funcs{List: func(ctx context.Context, api client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		if _, orders := list.(*v1alpha1.ControlPlaneList); orders {
+			if reads++; reads == 3 { // the regions r and s to choose, then r to book: its only port is gone
+				if err := api.Create(ctx, taken); err != nil {
+					return err
+				}
+			}
+		}
+		return api.List(ctx, list, options...)
+	}}, inArea(waitingCluster("late", time.Minute)))
+	if again := r.scheduleAnywhere(t); again != staleRetry {
+		t.Errorf("looked at again in %s, want %s", again, staleRetry)
+	}
+	var cluster v1alpha1.Cluster
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "late"}, &cluster); err != nil {
 		t.Fatal(err)
 	}
-	s, err := r.read(t.Context(), p, p.regions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	choice := s.decide(cluster)
-	if choice.booking == nil || choice.booking.Region != "r" {
-		t.Fatalf("chosen: %+v, want region r, which is the first by name", choice)
-	}
-	r.schedule(t) // and the port of r is gone
-	booked, err := r.book(t.Context(), p, "r", []decision{choice})
-	if err != nil || len(booked) != 0 {
-		t.Errorf("booked all the same: %+v: %v", booked, err)
+	if booking, bound := order.BookingOf(&cluster); bound || len(cluster.Status.Conditions) > 0 {
+		t.Errorf("bound to %+v, told %+v", booking, cluster.Status.Conditions)
 	}
 	r.scheduleAnywhere(t)
 	if booking, _ := bookingOf(t, api, "late"); booking.Region != "s" {
