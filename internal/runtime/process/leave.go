@@ -39,19 +39,19 @@ func (g *guest) finish() {
 		g.maintainAt = g.clock.Now().Add(g.timing.strays) // look again soon
 		return
 	}
+	var err error
+	if g.deleting && len(g.onDeleted) > 0 {
+		err = g.remove()
+		g.finished = err == nil
+	}
+	g.publish() // whoever is answered sees that all is gone
 	for _, halted := range g.onHalted {
 		close(halted)
 	}
-	g.onHalted = nil
-	if !g.deleting || len(g.onDeleted) == 0 {
-		return
-	}
-	err := g.remove()
-	g.finished = err == nil
 	for _, answer := range g.onDeleted {
 		answer <- err
 	}
-	g.onDeleted = nil
+	g.onHalted, g.onDeleted = nil, nil
 }
 
 func (g *guest) remove() error {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -182,15 +183,14 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// freePort returns a loopback address with a port that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+// ports given by freePort.
+var ports atomic.Int32
+
+// freePort returns a loopback address with a port that nobody listens on: each test process has an address of its own (below those of fleets),
+// and gives each port once. Connections come from 127.0.0.1, so that none takes the port of what is down for a moment.
+func freePort() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:%d", 32+pid>>16&31, pid>>8&255, pid&255, 10_000+ports.Add(1))
 }
 
 // server is a component that is ready soon.
@@ -205,7 +205,7 @@ func program(t *testing.T, program, name, zone string, after ...string) controlp
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freePort(t)
+	address := freePort()
 	return controlplane.Component{
 		Name: name, Zone: zone, Program: self, Args: []string{program, address}, After: after, StopSeconds: 5,
 		Probe: &controlplane.Probe{Address: address, Path: "/readyz"},

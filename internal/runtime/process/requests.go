@@ -25,7 +25,11 @@ func (s *Supervisor) apply(ctx context.Context, m *controlplane.Manifest) error 
 			return err
 		}
 		var applied error
-		err = g.do(ctx, func(g *guest) { applied = g.apply(m) })
+		err = g.do(ctx, func(g *guest) {
+			if applied = g.apply(m); applied == nil {
+				g.reconcile() // whoever observes the guest from now on sees what is outdated
+			}
+		})
 		if errors.Is(err, errGone) && g.isDeleted() {
 			continue // a guest of that id has just been deleted: this is another one
 		}

@@ -54,6 +54,30 @@ func TestZoneByZone(t *testing.T) {
 
 func other(zone string) string { return map[string]string{"a": "b", "b": "a"}[zone] }
 
+// TestApplyIsSeen: from the moment when an apply returns it is seen whether a component runs as wanted.
+func TestApplyIsSeen(t *testing.T) {
+	var s *Supervisor // asked without a socket between, which would hide what is late
+	b := newBench(t, func(made *Supervisor) { s = made })
+	x := program(t, "stubborn", "x", "a")
+	x.StopSeconds = 60 // longer than the test: one process all the time
+	b.apply(manifest(x))
+	b.ready("g")
+	for i := range 200 {
+		changed := i%2 == 0
+		x.Env = nil
+		if changed {
+			x.Env = []string{"CHANGED=1"}
+		}
+		m := manifest(x)
+		if err := s.apply(t.Context(), &m); err != nil {
+			t.Fatal(err)
+		}
+		if c, _ := s.observe("g").Component("x"); c.Outdated != changed || c.Ready {
+			t.Fatalf("change %d: outdated is %t, ready %t", i, c.Outdated, c.Ready)
+		}
+	}
+}
+
 // A controller manager gives up while its API server is restarted: that is no death of its own.
 func TestForsaken(t *testing.T) {
 	b := newBench(t)

@@ -105,7 +105,7 @@ func TestPacedStarts(t *testing.T) {
 	paced := func(s *Supervisor) { s.pacer = newPacer(slots, 1, s.clock, s.log) }
 	b := newBench(t, paced)
 	never := server(t, "x", "a")
-	never.Probe.Address = freePort(t) // runs, but is never ready
+	never.Probe.Address = freePort() // runs, but is never ready
 	b.apply(controlplane.Manifest{ID: "first", Components: []controlplane.Component{never, server(t, "y", "a", "x")}})
 	eventually(t, "the first guest starts", func() bool {
 		return b.component("first", "x").State == runtime.Starting && b.component("first", "y").State == runtime.Waiting
@@ -134,7 +134,7 @@ func TestSlotBound(t *testing.T) {
 		s.timing.slot = 20 * time.Millisecond
 	})
 	never := server(t, "x", "a")
-	never.Probe.Address = freePort(t)
+	never.Probe.Address = freePort()
 	b.apply(controlplane.Manifest{ID: "first", Components: []controlplane.Component{never}})
 	b.apply(controlplane.Manifest{ID: "second", Components: []controlplane.Component{server(t, "x", "a")}})
 	b.ready("second")

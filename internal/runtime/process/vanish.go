@@ -55,7 +55,7 @@ func (w *dataWatch) gone() bool {
 // lost notes that a running component's data is gone. It is restarted like one of which something else
 // is wanted: drained, one at a time, never at the cost of a quorum.
 func (g *guest) lost(c *component, p *process) {
-	if c.process != p || p.lost || c.discarding {
+	if c.process != p || p.lost || c.discarding || g.deleting {
 		return
 	}
 	p.lost = true

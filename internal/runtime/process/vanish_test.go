@@ -71,7 +71,7 @@ func idle(t *testing.T, dir string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command(self, "stubborn", freePort(t))
+	command := exec.Command(self, "stubborn", freePort())
 	command.Dir = dir
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ func change(g *guest) {
 			}
 		}
 		if len(down) > 1 {
-			g.Fatalf("more than one restarts at once: %q", down)
+			g.Fatalf("more than one restarts at once: %q: %s", down, describe(o))
 		}
 		return settled(o)
 	})
