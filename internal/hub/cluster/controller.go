@@ -34,7 +34,7 @@ func Add(manager ctrl.Manager, clock clock.PassiveClock, renderRevision int64, w
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: clustersAtOnce}).
-		For(&v1alpha1.Cluster{}).
+		Watches(&v1alpha1.Cluster{}, firstWords()).
 		Watches(&v1alpha1.ControlPlane{}, handler.EnqueueRequestsFromMapFunc(clusterOf)).
 		Watches(&v1alpha1.Cell{}, handler.EnqueueRequestsFromMapFunc(r.clustersIn), builder.WithPredicates(reachChanged())).
 		Watches(&v1alpha1.Region{}, handler.EnqueueRequestsFromMapFunc(r.residentsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -19,6 +19,7 @@ type memory struct {
 	orders map[types.NamespacedName]wroteOrder
 	told   map[types.NamespacedName]time.Time
 	took   time.Duration // that a status takes to be written, smoothed
+	began  time.Time     // when this hub first looked at a Cluster's trial
 }
 
 // wroteOrder of a Cluster.
@@ -99,6 +100,16 @@ func (m *memory) sinceTold(key types.NamespacedName, now time.Time) time.Duratio
 		return age
 	}
 	return time.Hour
+}
+
+// since when this hub has looked after trials.
+func (m *memory) since(now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.began.IsZero() {
+		m.began = now
+	}
+	return m.began
 }
 
 // forget a Cluster that is gone.

@@ -91,7 +91,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			break
 		}
 	}
-	return reconcile.Result{RequeueAfter: s.again}, nil
+	return reconcile.Result{RequeueAfter: s.again, Priority: s.priority()}, nil
 }
 
 func (r *reconciler) read(ctx context.Context, s *subject) (bool, error) {

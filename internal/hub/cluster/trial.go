@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,10 @@ const trialTime = 5 * time.Minute
 // next look then.
 const longestTrial, busyRetry = 30 * time.Minute, time.Minute
 
+// overdueIn is the time over which a hub that has just begun ends the trials that were over before: all at once they
+// held up everything else that it finds.
+const overdueIn = 5 * time.Minute
+
 // endTrial of an order that is old enough, when its Cluster still exists.
 func (r *reconciler) endTrial(ctx context.Context, s *subject) (bool, error) {
 	if s.order == nil {
@@ -35,10 +40,11 @@ func (r *reconciler) endTrial(ctx context.Context, s *subject) (bool, error) {
 	if _, onTrial := order.TrialOf(s.order); !onTrial {
 		return false, nil
 	}
-	age := r.clock.Since(s.order.CreationTimestamp.Time)
+	now := r.clock.Now()
+	age, left := now.Sub(s.order.CreationTimestamp.Time), trialEnd(s.order, r.memory.since(now)).Sub(now)
 	switch {
-	case age < trialTime:
-		s.lookAgain(trialTime - age)
+	case left > 0:
+		s.lookAgain(left)
 		return false, nil
 	case r.memory.rush() && age < longestTrial: // Clusters wait for what the API server would do for this
 		s.lookAgain(busyRetry)
@@ -49,6 +55,17 @@ func (r *reconciler) endTrial(ctx context.Context, s *subject) (bool, error) {
 		return vanished, err // the event of its removal brings the Cluster here again
 	}
 	return false, write.Object(ctx, r.client, s.order, order.EndTrial)
+}
+
+// trialEnd is when the trial of an order ends for a hub that began at that time.
+func trialEnd(order *v1alpha1.ControlPlane, began time.Time) time.Time {
+	end := order.CreationTimestamp.Add(trialTime)
+	if !end.Before(began) {
+		return end
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(order.UID)) // never fails
+	return began.Add(time.Duration(hash.Sum32()) * time.Millisecond % overdueIn)
 }
 
 func (r *reconciler) clearStrays(ctx context.Context, s *subject) (bool, error) {

@@ -162,21 +162,27 @@ func TestTrialEnds(t *testing.T) {
 		reason  string
 		age     time.Duration
 		took    time.Duration // that statuses take to be written
+		began   time.Duration // for how long this hub has been at work; 0: longer than the order is old
 		onTrial bool
 		again   time.Duration
 	}{
-		"Young":  {reason: "a DELETE may still be under way", age: time.Minute, onTrial: true, again: 4 * time.Minute},
-		"Old":    {reason: "every DELETE that comes now sees the finalizer", age: trialTime},
-		"Rush":   {reason: "others wait for the API server", age: trialTime, took: time.Second, onTrial: true, again: busyRetry},
-		"Oldest": {reason: "a rush that lasts for long is none", age: longestTrial, took: time.Second},
+		"Young":     {reason: "a DELETE may still be under way", age: time.Minute, onTrial: true, again: 4 * time.Minute},
+		"Old":       {reason: "every DELETE that comes now sees the finalizer", age: trialTime},
+		"Rush":      {reason: "others wait for the API server", age: trialTime, took: time.Second, onTrial: true, again: busyRetry},
+		"Oldest":    {reason: "a rush that lasts for long is none", age: longestTrial, took: time.Second},
+		"Restarted": {reason: "ten thousand that are overdue are not ended at once", age: 10 * time.Minute, began: time.Second, onTrial: true, again: 225_691 * time.Millisecond},
+		"Later":     {reason: "all that were overdue have had their turn", age: 10 * time.Minute, began: overdueIn},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			server := api(t, append(offer(), bound(), existing(onTrial("new/1"), func(o *v1alpha1.ControlPlane) {
-				o.CreationTimestamp = metav1.NewTime(now.Add(-tc.age))
+				o.UID, o.CreationTimestamp = "an-order", metav1.NewTime(now.Add(-tc.age))
 			}))...)
 			steps := newSteps(t, server)
-			steps.memory.took = tc.took
+			steps.memory.took, steps.memory.began = tc.took, now.Add(-tc.began)
+			if tc.began == 0 {
+				steps.memory.began = now.Add(-24 * time.Hour)
+			}
 			if again := steps.after(0); again != tc.again {
 				t.Errorf("%s: looked at again after %s, want %s", tc.reason, again, tc.again)
 			}

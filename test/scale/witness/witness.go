@@ -10,6 +10,7 @@ package witness
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +26,8 @@ const (
 	// patience with what follows by itself within moments: an order after its bind, a reason after a creation.
 	// Two watches are not in step with each other, and a hub that was killed is followed within 15 s.
 	patience = 3 * time.Minute
-	// mostProblems are kept in full.
-	mostProblems = 100
+	// mostOfAKind are kept in full.
+	mostOfAKind = 20
 )
 
 // Times of one Cluster; zero for what has not happened.
@@ -57,6 +58,7 @@ type Witness struct {
 	cells    map[string]*cell
 	counts   Counts
 	problems []string
+	kinds    map[string]int // problems by their format
 	said     map[string]bool
 }
 
@@ -71,7 +73,7 @@ type cluster struct {
 // New witness of a fleet with these cells.
 func New(cells []Capacity) *Witness {
 	w := &Witness{
-		clusters: map[types.NamespacedName]*cluster{}, orders: map[string]map[string]*order{}, cells: map[string]*cell{}, said: map[string]bool{},
+		clusters: map[types.NamespacedName]*cluster{}, orders: map[string]map[string]*order{}, cells: map[string]*cell{}, said: map[string]bool{}, kinds: map[string]int{},
 	}
 	for _, capacity := range cells {
 		w.cells[capacity.Cell] = newCell(capacity)
@@ -202,16 +204,22 @@ func (w *Witness) reportf(format string, arguments ...any) {
 	}
 	w.said[text] = true
 	w.counts.Problems++
-	if len(w.problems) < mostProblems {
+	if w.kinds[format]++; w.kinds[format] <= mostOfAKind {
 		w.problems = append(w.problems, text)
 	}
 }
 
-// Problems that were found, the first hundred in full.
+// Problems that were found: the first of each kind in full, then how many there are of the kinds that have more.
 func (w *Witness) Problems() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.problems)
+	problems := slices.Clone(w.problems)
+	for _, kind := range slices.Sorted(maps.Keys(w.kinds)) {
+		if count := w.kinds[kind]; count > mostOfAKind {
+			problems = append(problems, fmt.Sprintf("%d in all: %s", count, kind))
+		}
+	}
+	return problems
 }
 
 // Counts of now.

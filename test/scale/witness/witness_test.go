@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +139,25 @@ func TestCounts(t *testing.T) {
 	w.ClusterGone(key)
 	if got := w.Counts(); got != (Counts{Gone: 1}) {
 		t.Errorf("at the end: %+v", got)
+	}
+}
+
+// TestManyOfAKind do not hide the one of another.
+func TestManyOfAKind(t *testing.T) {
+	w := New(nil)
+	for i := range 3 * mostOfAKind {
+		lost := types.NamespacedName{Namespace: "many", Name: fmt.Sprint(i)}
+		w.Created(lost)
+		w.ClusterGone(lost)
+	}
+	w.Created(key)
+	w.Cluster(seen("g1", "x", "True", "Ready"), noon)
+	w.Cluster(seen("", "", "True", "Ready"), noon)
+	got := w.Problems()
+	if len(got) != mostOfAKind+2 || !strings.Contains(got[mostOfAKind], "lost its bind") || !strings.HasPrefix(got[mostOfAKind+1], "60 in all: ") {
+		t.Errorf("%d texts, the last of them %q", len(got), got[max(0, len(got)-2):])
+	}
+	if w.Counts().Problems != 3*mostOfAKind+1 {
+		t.Errorf("%d are counted", w.Counts().Problems)
 	}
 }
