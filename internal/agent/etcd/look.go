@@ -19,9 +19,13 @@ import (
 	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
-// rewrite is how often figures that only drift, and words that change at every death of a process, are
-// written anew.
-const rewrite = 10 * time.Minute
+const (
+	// rewriteWords is how often words that change at every death of a process are written anew.
+	rewriteWords = 10 * time.Minute
+	// rewriteSizes is how often figures are that only drift. A load, which is told every 13 minutes, has the largest of
+	// them, too: both together are less than a write in ten minutes for a guest at rest (DESIGN 9).
+	rewriteSizes = time.Hour
+)
 
 // look is one look at one guest's etcd, with a connection to each member for as long as it lasts.
 type look struct {
@@ -218,13 +222,13 @@ func (l *look) tell(step plan.Step) {
 	}
 }
 
-// due tells whether what was written last is old.
-func (l *look) due() bool { return l.facts.Now.Sub(l.known.written) >= rewrite }
+// due tells whether what was written last is that old.
+func (l *look) due(age time.Duration) bool { return l.facts.Now.Sub(l.known.written) >= age }
 
 // status is what to report of the members. Sizes alone are no reason to write.
 func (l *look) status(last *v1alpha1.EtcdStatus) *v1alpha1.EtcdStatus {
 	status := &v1alpha1.EtcdStatus{Members: plan.Roles(l.facts), LastSnapshot: l.known.snapshot}
-	if last == nil || l.due() {
+	if last == nil || l.due(rewriteSizes) {
 		return status
 	}
 	rough := func(s *v1alpha1.EtcdStatus) *v1alpha1.EtcdStatus {
@@ -244,7 +248,7 @@ func (l *look) status(last *v1alpha1.EtcdStatus) *v1alpha1.EtcdStatus {
 func (l *look) condition(last *metav1.Condition, step plan.Step) *metav1.Condition {
 	health, tell := plan.Health(l.facts, step)
 	same := last != nil && last.Status == health.Status && last.Reason == health.Reason
-	if !tell || (same && step.Kind == plan.Wait && !l.due()) {
+	if !tell || (same && step.Kind == plan.Wait && !l.due(rewriteWords)) {
 		return last
 	}
 	return &health

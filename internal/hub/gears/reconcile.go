@@ -67,6 +67,8 @@ type pass struct {
 	room      *room
 	again     time.Duration // until the next look; 0 for whenever something changes
 	depends   bool          // whether what was decided last depends on more than the guest itself
+	// restarting are tenants that were found busy, so that a tenant's guests are searched once and not for each of them.
+	restarting map[string]busyTenant
 }
 
 // Reconcile looks after the gears of the cell that the request names.

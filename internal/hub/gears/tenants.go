@@ -33,6 +33,11 @@ type restart struct {
 	at       time.Time
 }
 
+// busyTenant has a guest that is being restarted.
+type busyTenant struct {
+	id, why string
+}
+
 func newRestarts() *restarts { return &restarts{granted: map[string]restart{}} }
 
 // claim the restart of a guest for its tenant. The answer says why the guest may not be restarted now;
@@ -44,6 +49,9 @@ func (r *restarts) claim(ctx context.Context, reader client.Reader, p *pass, g *
 	if last, ok := r.granted[tenant]; ok && last.id != g.order.Name && within(p.now, last.at, restartTime) {
 		return fmt.Sprintf("guest %s is being restarted for its tuning", last.name)
 	}
+	if other, ok := p.restarting[tenant]; ok && other.id != g.order.Name {
+		return other.why
+	}
 	var orders v1alpha1.ControlPlaneList
 	if err := reader.List(ctx, &orders, client.MatchingFields{index.Tenant: tenant}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Sprintf("nobody can say whether another guest of the tenant is being restarted: %v", err)
@@ -54,6 +62,10 @@ func (r *restarts) claim(ctx context.Context, reader client.Reader, p *pass, g *
 			continue
 		}
 		if why := restarting(ctx, reader, p, o); why != "" {
+			if p.restarting == nil {
+				p.restarting = map[string]busyTenant{}
+			}
+			p.restarting[tenant] = busyTenant{id: o.Name, why: why}
 			return why
 		}
 	}
@@ -66,7 +78,7 @@ func (r *restarts) claim(ctx context.Context, reader client.Reader, p *pass, g *
 func restarting(ctx context.Context, reader client.Reader, p *pass, order *v1alpha1.ControlPlane) string {
 	var cluster v1alpha1.Cluster
 	key := client.ObjectKey{Namespace: order.Spec.Cluster.Namespace, Name: order.Spec.Cluster.Name}
-	if err := reader.Get(ctx, key, &cluster); err != nil || cluster.Status.Gear == nil {
+	if err := reader.Get(ctx, key, &cluster, client.UnsafeDisableDeepCopy); err != nil || cluster.Status.Gear == nil {
 		return ""
 	}
 	for _, move := range cluster.Status.Gear.Moves {

@@ -91,3 +91,24 @@ func TestVolumeRaces(t *testing.T) {
 		}
 	})
 }
+
+// TestLedgerOfAnEarlierBuild has every booking in itself and no base: the first change moves them there.
+func TestLedgerOfAnEarlierBuild(t *testing.T) {
+	v := Volume{Head: &v1alpha1.Ledger{ObjectMeta: metav1.ObjectMeta{Name: "cell.c"}}, Base: &v1alpha1.Ledger{}}
+	for i := range 250 {
+		v.Head.Bookings = append(v.Head.Bookings, v1alpha1.Booking{ID: fmt.Sprintf("g%09d", i), PlainPort: int32(i)})
+	}
+	p := newPage(v)
+	p.keep(func(b v1alpha1.Booking) bool { return b.ID != "g000000007" })
+	next, newBase, changed := p.written()
+	if !changed || !newBase || next.Base.Name != v1alpha1.BaseLedger("cell.c") || len(next.Base.Bookings) != 250 {
+		t.Fatalf("changed %t, new base %t: %q with %d bookings", changed, newBase, next.Base.Name, len(next.Base.Bookings))
+	}
+	if len(next.Head.Bookings) != 0 || len(next.Head.Dropped) != 1 || len(next.Bookings()) != 249 {
+		t.Errorf("the Ledger says %d bookings, %q dropped; %d in all", len(next.Head.Bookings), next.Head.Dropped, len(next.Bookings()))
+	}
+	// Whoever dies after the base has written nothing that was not promised.
+	if diff := cmp.Diff(v.Bookings(), Volume{Head: v.Head, Base: next.Base}.Bookings()); diff != "" {
+		t.Errorf("the old Ledger on the new base (-before +then):\n%s", diff)
+	}
+}
