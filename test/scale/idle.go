@@ -85,7 +85,7 @@ func (w *world) idleNow(ctx context.Context) error {
 		return err
 	}
 	w.meter.takePeaks()
-	w.profile(ctx, "idle", profileTime)
+	w.profile(ctx, "idle")
 	rate, by, err := w.writeRate(ctx, w.idle)
 	if err != nil {
 		return err

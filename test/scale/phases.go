@@ -79,7 +79,7 @@ func pause(ctx context.Context, wait time.Duration) error {
 
 // create all clusters at the rate of the options.
 func (w *world) create(ctx context.Context) error {
-	w.profile(ctx, "create", profileTime)
+	w.profile(ctx, "create")
 	return w.each(ctx, func(ctx context.Context, cluster fleetplan.Cluster) error {
 		object := objectOf(cluster)
 		key := client.ObjectKeyFromObject(object)
@@ -227,6 +227,7 @@ func (w *world) replaceHub(ctx context.Context, signal syscall.Signal, tell func
 	if err != nil {
 		return err
 	}
+	w.profile(ctx, "restart")
 	seconds, err := w.hubSynced(ctx, ended)
 	if err != nil {
 		return err
@@ -248,6 +249,7 @@ func (w *world) reconnect(ctx context.Context) error {
 		}
 	}
 	began := time.Now()
+	w.profile(ctx, "reconnect")
 	if err := w.agentsRenew(ctx, began, ""); err != nil {
 		return err
 	}
@@ -336,7 +338,7 @@ func (w *world) drift(ctx context.Context) error {
 	if err := w.pace(ctx, secondsOfDay/w.day.Seconds()); err != nil {
 		return err
 	}
-	w.profile(ctx, "day", profileTime)
+	w.profile(ctx, "day")
 	if err := pause(ctx, w.day); err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func (w *world) writes(ctx context.Context) (map[string]float64, error) {
 
 // profile hub and agents for some seconds, and their heaps, into files named by a phase. What fails is told: a
 // profile is no reason to end a run.
-func (w *world) profile(ctx context.Context, phase string, seconds int) {
+func (w *world) profile(ctx context.Context, phase string) {
 	if w.profiles == "" {
 		return
 	}
@@ -166,8 +166,16 @@ func (w *world) profile(ctx context.Context, phase string, seconds int) {
 			fmt.Fprintf(os.Stderr, "no profile of %s: %v\n", part, err)
 		}
 	}
-	for kind, path := range map[string]string{"cpu": fmt.Sprintf("debug/pprof/profile?seconds=%d", seconds), "heap": "debug/pprof/heap"} {
-		go keep(plots.PartHub, kind, func() ([]byte, error) { return fetch(ctx, hub+"/"+path) })
+	for kind, path := range map[string]string{"cpu": fmt.Sprintf("debug/pprof/profile?seconds=%d", profileTime), "heap": "debug/pprof/heap"} {
+		go keep(plots.PartHub, kind, func() ([]byte, error) {
+			var content []byte
+			err := await(ctx, poll, "the hub can be profiled", func(ctx context.Context) (bool, error) { // it may have just begun
+				var failed error
+				content, failed = fetch(ctx, hub+"/"+path)
+				return failed == nil, nil
+			})
+			return content, err
+		})
 		go keep(plots.PartAgents, kind, func() ([]byte, error) { return w.hosts[0].ask(ctx, http.MethodGet, path) })
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -31,9 +30,9 @@ func unheard(cluster *v1alpha1.Cluster) bool {
 // priority of a Cluster's next look.
 func (s *subject) priority() *int {
 	if unheard(s.cluster) {
-		return ptr.To(firstWord)
+		return new(firstWord)
 	}
-	return ptr.To(ordinary)
+	return new(ordinary)
 }
 
 // firstWords enqueues Clusters, those first whose tenant has not been told anything. One that is in the queue keeps its
@@ -47,7 +46,7 @@ func firstWords() handler.EventHandler {
 		if !ok || !hasPriorities || !unheard(cluster) {
 			return false
 		}
-		p.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(firstWord)}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(cluster)})
+		p.AddWithOpts(priorityqueue.AddOpts{Priority: new(firstWord)}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(cluster)})
 		return true
 	}
 	return handler.Funcs{
