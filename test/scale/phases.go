@@ -48,14 +48,14 @@ func (w *world) live(ctx context.Context) error {
 		{"empty", w.empty},
 		{"create", w.create},
 		{"settle", w.settle},
-		{"zone lost", w.loseZone},
-		{"hub restarted", w.restartHub},
-		{"hub killed", w.killHub},
-		{"agents reconnect", w.reconnect},
 		{"calm down", w.calmDown},
 		{"idle", w.idleAway},
 		{"a day", w.drift},
 		{"agent back", w.agentBack},
+		{"zone lost", w.loseZone},
+		{"hub restarted", w.restartHub},
+		{"hub killed", w.killHub},
+		{"agents reconnect", w.reconnect},
 		{"delete", w.remove},
 	} {
 		if err := w.measure(ctx, p); err != nil {
@@ -227,7 +227,9 @@ func (w *world) replaceHub(ctx context.Context, signal syscall.Signal, tell func
 	if err != nil {
 		return err
 	}
-	w.profile(ctx, "restart")
+	if signal == syscall.SIGTERM { // one of the two: a profile may take longer than a small hub's start
+		w.profile(ctx, "restart")
+	}
 	seconds, err := w.hubSynced(ctx, ended)
 	if err != nil {
 		return err
