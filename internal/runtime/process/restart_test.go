@@ -62,7 +62,7 @@ func TestApplyIsSeen(t *testing.T) {
 	x.StopSeconds = 60 // longer than the test: one process all the time
 	b.apply(manifest(x))
 	b.ready("g")
-	for i := range 200 {
+	for i := range 1000 { // it is a race
 		changed := i%2 == 0
 		x.Env = nil
 		if changed {
