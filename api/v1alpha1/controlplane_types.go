@@ -270,7 +270,7 @@ const (
 )
 
 // EtcdStatus is how a guest's etcd is. It is written when roles, alarms or snapshots change and
-// otherwise at most every ten minutes.
+// otherwise at most every hour.
 type EtcdStatus struct {
 	// Members by the zone that they live in.
 	// +optional

@@ -168,13 +168,14 @@ func (w *world) profile(ctx context.Context, phase string) {
 	}
 	for kind, path := range map[string]string{"cpu": fmt.Sprintf("debug/pprof/profile?seconds=%d", profileTime), "heap": "debug/pprof/heap"} {
 		go keep(plots.PartHub, kind, func() ([]byte, error) {
-			var content []byte
-			err := await(ctx, poll, "the hub can be profiled", func(ctx context.Context) (bool, error) { // it may have just begun
-				var failed error
-				content, failed = fetch(ctx, hub+"/"+path)
-				return failed == nil, nil
+			err := await(ctx, poll, "the hub answers", func(ctx context.Context) (bool, error) { // it may have just begun
+				_, err := fetch(ctx, hub+"/debug/pprof/cmdline")
+				return err == nil, nil
 			})
-			return content, err
+			if err != nil {
+				return nil, err
+			}
+			return fetch(ctx, hub+"/"+path) // once: another try would be of another hub
 		})
 		go keep(plots.PartAgents, kind, func() ([]byte, error) { return w.hosts[0].ask(ctx, http.MethodGet, path) })
 	}

@@ -186,8 +186,9 @@ func eventually(t *testing.T, what string, condition func() bool) {
 // ports given by freePort.
 var ports atomic.Int32
 
-// freePort returns a loopback address with a port that nobody listens on: each test process has an address of its own (below those of fleets),
-// and gives each port once. Connections come from 127.0.0.1, so that none takes the port of what is down for a moment.
+// freePort returns a loopback address with a port that nobody listens on: each test process has an address of its own,
+// below those of fleets, and gives each port once. Connections come from 127.0.0.1, so that none takes the port of what
+// is down for a moment.
 func freePort() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d.%d:%d", 32+pid>>16&31, pid>>8&255, pid&255, 10_000+ports.Add(1))
