@@ -5,6 +5,11 @@ import "strings"
 // proofs are last words of etcd v3.6 that prove that its data is lost: each was had from a real member
 // whose files were removed, cut short or overwritten. Words that a full disk, a wrong permission or an
 // absent network can cause are not among them: such data is still there.
+//
+// One kind of damage leaves no words: where the length of a record is overwritten, etcd takes it for a
+// write that a crash cut short, cuts its log there (wal.Repair) and starts. A leader that knows what the
+// member had acknowledged makes it panic ("Was the raft log corrupted"); one that was elected meanwhile
+// sends it what is missing, and nobody hears of it.
 var proofs = []string{
 	// There is no log at all. A sealed member says so, and one that is to join and cannot yet.
 	"cannot fetch cluster info from peer urls",

@@ -103,12 +103,22 @@ func (l *look) take(ctx context.Context, step plan.Step) error {
 	}
 	defer func() { _ = stream.Snapshot.Close() }() // only read
 	object, err := l.Snapshots.Save(ctx, snapshot.Source{
-		ID: l.id, Revision: stream.Header.GetRevision(), Recipient: l.guest.Order.EscrowRecipient,
+		ID: l.id, Revision: l.revision(step.Zone), Recipient: l.guest.Order.EscrowRecipient,
 	}, stream.Snapshot)
 	if object.Name != "" {
 		l.known.keep(object)
 	}
 	return err
+}
+
+// revision that a member's database had at this look. etcd streams its snapshots without one.
+func (l *look) revision(name string) int64 {
+	for _, zone := range l.facts.Zones {
+		if zone.Name == name && zone.Status != nil {
+			return zone.Status.Revision
+		}
+	}
+	return 0
 }
 
 // keep what was stored last.

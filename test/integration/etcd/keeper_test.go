@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,12 +33,19 @@ func TestReplaced(t *testing.T) {
 	f.awaitHealth(metav1.ConditionTrue, v1alpha1.ReasonEtcdHealthy)
 	w := f.write(zones...)
 	client := f.connect(zones...)
+	f.eventually("a hundred writes were acknowledged", func() error {
+		if n := w.count(); n < 100 {
+			return fmt.Errorf("only %d were", n)
+		}
+		return nil
+	})
+	early := w.keys() // they are older than the snapshot before the first replacement
 	for _, loss := range []struct {
 		zone, what string
 		destroy    func(data string) error
 	}{
 		{"b", "the directory is gone", os.RemoveAll},
-		{"c", "the log is damaged", func(data string) error { return overwrite(filepath.Join(data, "member", "wal", "*.wal"), 2000) }},
+		{"c", "the log is damaged", damageLog},
 		{"a", "the database is damaged", func(data string) error { return overwrite(filepath.Join(data, "member", "snap", "db"), 0) }},
 	} {
 		before, wrote := membersOf(t, client), w.count()
@@ -65,33 +73,44 @@ func TestReplaced(t *testing.T) {
 		t.Logf("%s in zone %s: replaced within %s; %d writes meanwhile", loss.what, loss.zone, time.Since(destroyed).Round(time.Second), w.count()-wrote)
 	}
 	w.check(f, zones...)
-	f.checkSnapshot()
+	f.checkSnapshot(early)
 }
 
-// overwrite the middle of a file, or its beginning.
-func overwrite(pattern string, at int64) error {
-	files, err := filepath.Glob(pattern)
+// damageLog overwrites the beginning of the member's last log, from the middle of a record's content on: where the
+// length of a record is hit, etcd cuts its log there and starts.
+func damageLog(data string) error {
+	files, err := filepath.Glob(filepath.Join(data, "member", "wal", "*.wal"))
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no file %s: %w", pattern, err)
+		return fmt.Errorf("no log in %s: %w", data, err)
 	}
-	for _, path := range files {
-		file, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, 16<<10), at)
-		if err := errors.Join(err, file.Close()); err != nil {
-			return err
-		}
+	last := slices.Max(files) // they are named by their number
+	content, err := os.ReadFile(last)
+	if err != nil {
+		return err
 	}
-	return nil
+	at := bytes.Index(content, []byte("/write/"))
+	if at < 0 {
+		return fmt.Errorf("no write in %s", last)
+	}
+	return overwrite(last, int64(at))
 }
 
-// checkSnapshot opens the last snapshot with the recovery key: it is a database and its checksum.
-func (f *fixture) checkSnapshot() {
+// overwrite 16 KiB of a file.
+func overwrite(path string, at int64) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, 16<<10), at)
+	return errors.Join(err, file.Close())
+}
+
+// checkSnapshot opens the last snapshot with the recovery key: it is a database that has these keys, and
+// its checksum; its name says a revision.
+func (f *fixture) checkSnapshot(keys []string) {
 	f.t.Helper()
 	last := f.keeper.Report(testID).Status.LastSnapshot
-	if last == nil || !strings.HasSuffix(last.Name, ".db.age") {
+	if last == nil || !strings.HasSuffix(last.Name, ".db.age") || strings.HasSuffix(last.Name, "-0.db.age") {
 		f.t.Fatalf("the last snapshot is %+v", last)
 	}
 	key, err := age.ParseX25519Identity(f.recovery)
@@ -112,8 +131,13 @@ func (f *fixture) checkSnapshot() {
 		f.t.Fatal(len(content), err)
 	}
 	split := len(content) - sha256.Size
-	if sum := sha256.Sum256(content[:split]); !bytes.Equal(sum[:], content[split:]) || !bytes.Contains(content, []byte("/write/00000000")) {
-		f.t.Error("the snapshot is not the database")
+	if sum := sha256.Sum256(content[:split]); !bytes.Equal(sum[:], content[split:]) {
+		f.t.Errorf("the snapshot ends with the checksum %x; that of its %d bytes is %x", content[split:], split, sum)
+	}
+	for _, key := range keys {
+		if !bytes.Contains(content, []byte(key)) {
+			f.t.Errorf("%s is not in the snapshot, and was acknowledged before it", key)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -87,10 +88,13 @@ func (w *writer) put(ctx context.Context, client *clientv3.Client, key string) {
 	}
 }
 
-func (w *writer) count() int {
+func (w *writer) count() int { return len(w.keys()) }
+
+// keys that were acknowledged so far, in their order.
+func (w *writer) keys() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.acked)
+	return slices.Clone(w.acked)
 }
 
 // check that each member has every write that was acknowledged, by itself.
