@@ -197,6 +197,19 @@ func auditArgs() []string {
 	}
 }
 
+// inFlight is how many reads and writes an API server works on at once; 0 leaves it upstream's defaults.
+func (r *renderer) inFlight() (reads, writes int32) {
+	switch tuning := r.Order.Tuning; {
+	case r.defaults.tunes && tuning != nil:
+		return tuning.MaxRequestsInFlight, tuning.MaxMutatingRequestsInFlight
+	case r.Profile == Hub:
+		// Every cell and gateway watches, and a started watch takes a seat: upstream's values for
+		// more than 500 nodes (cluster/gce/gci/configure-kubeapiserver.sh).
+		return 1500, 500
+	}
+	return 0, 0
+}
+
 // trafficArgs say how much is let in, and how it is let go.
 func (r *renderer) trafficArgs() []string {
 	var delay time.Duration
@@ -214,15 +227,10 @@ func (r *renderer) trafficArgs() []string {
 		// Gears have limits of nodes. With the default of a minute a burst of them is seen two minutes late.
 		args = append(args, "--etcd-count-metric-poll-period=30s")
 	}
-	if tuning := r.tuning(); tuning != nil {
+	if reads, writes := r.inFlight(); reads > 0 {
 		args = append(args,
-			"--max-requests-inflight="+strconv.Itoa(int(tuning.MaxRequestsInFlight)),
-			"--max-mutating-requests-inflight="+strconv.Itoa(int(tuning.MaxMutatingRequestsInFlight)))
-	}
-	if r.Profile == Hub {
-		// Every cell and gateway watches, and a started watch takes a seat: upstream's values for
-		// more than 500 nodes (cluster/gce/gci/configure-kubeapiserver.sh).
-		args = append(args, "--max-requests-inflight=1500", "--max-mutating-requests-inflight=500")
+			"--max-requests-inflight="+strconv.Itoa(int(reads)),
+			"--max-mutating-requests-inflight="+strconv.Itoa(int(writes)))
 	}
 	return args
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -42,9 +43,22 @@ func hubOrder(home *Home, kubernetes, etcd string) v1alpha1.ControlPlaneSpec {
 			PlainPort:  hubPort,
 		},
 		Size:           v1alpha1.ControlPlaneSize{Etcd: size, APIServer: size, ControllerManager: size, Scheduler: size},
+		Tuning:         hubTuning(runtime.NumCPU()),
 		RenderRevision: home.Settings.HubRevision,
 		Epoch:          1,
 	}
+}
+
+// hubTuning lets in what the machine's threads can work on. What is let in beyond that waits for a thread in no
+// order at all; what is queued waits in the order of the API priority levels, where agents that come back
+// together do not hold up people. With 5 ms of CPU each, 75 reads and 25 writes a thread take half a second.
+// From 20 threads on they are upstream's values for more than 500 nodes (controlplane.Render's without tuning).
+func hubTuning(threads int) *v1alpha1.ControlPlaneTuning {
+	n := int32(min(threads, 20))
+	return &v1alpha1.ControlPlaneTuning{GearTuning: v1alpha1.GearTuning{
+		MaxRequestsInFlight: 75 * n, MaxMutatingRequestsInFlight: 25 * n,
+		ControllerRequestsPerSecond: 20, // as upstream's: only guests' controllers are tuned
+	}}
 }
 
 // hubManifest is the hub's etcd, kube-apiserver and kube-controller-manager, with its certificates.
