@@ -73,6 +73,9 @@ func (processes) files(_ context.Context, g *guest) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, file := range found {
 		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was a file that was about to replace another one
+		}
 		if err != nil {
 			return nil, err
 		}

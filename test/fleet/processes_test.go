@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestListeners(t *testing.T) {
@@ -37,9 +38,15 @@ func TestStrays(t *testing.T) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	instances, err := f.Instances()
-	if err != nil || len(instances) != 1 || instances["platform/hub/etcd-hub"].PID != command.Process.Pid {
-		t.Errorf("want the marked process alone, got %v, %v", instances, err)
+	var instances map[string]Process
+	for began := time.Now(); len(instances) == 0 && time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
+		var err error // a process has no environment until it has been executed
+		if instances, err = f.Instances(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(instances) != 1 || instances["platform/hub/etcd-hub"].PID != command.Process.Pid {
+		t.Fatalf("want the marked process alone, got %v", instances)
 	}
 	if err := instances["platform/hub/etcd-hub"].Kill(); err != nil {
 		t.Error(err)

@@ -124,12 +124,13 @@ func TestServerErrorsAreFailures(t *testing.T) {
 
 func TestLostWriteIsFound(t *testing.T) {
 	s := newServer(t)
-	s.lose = func(writes int) bool { return writes%50 == 0 }
+	// Some losses do not show: of a key that is deleted next, or never touched again.
+	s.lose = func(writes int) bool { return writes%5 == 0 }
 	run := start(t, s, fast())
 	until(t, run, "600 requests", requests(600))
 	report := run.Stop()
 	if len(report.Histories.Violations) == 0 {
-		t.Error("every 50th write was acknowledged and thrown away, and no history shows it")
+		t.Error("every fifth write was acknowledged and thrown away, and no history shows it")
 	}
 }
 

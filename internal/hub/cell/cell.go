@@ -39,9 +39,9 @@ func Add(manager ctrl.Manager, gateways int) error {
 //  1. apply its namespace;
 //  2. apply the rights of its agent and of its region's gateways: a higher credential generation
 //     binds another user name, which revokes every earlier certificate;
-//  3. apply its priority level.
+//  3. apply its priority level, and that of people, which all cells share.
 //
-// The rights are owned by the Cell and go with it. The namespace stays: it may hold orders, and
+// The rights and its level are owned by the Cell and go with it. The namespace stays: it may hold orders, and
 // nothing is deleted because something else is missing.
 type reconciler struct {
 	client   client.Client
@@ -58,6 +58,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	objects = append(objects, agentRights(&cell)...)
 	objects = append(objects, gatewayRights(&cell, r.gateways)...)
 	objects = append(objects, priority(&cell)...)
+	objects = append(objects, people()...)
 	if err := write.Apply(ctx, r.client, objects...); err != nil {
 		return reconcile.Result{}, fmt.Errorf("prepare cell %s: %w", cell.Name, err)
 	}

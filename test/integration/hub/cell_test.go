@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	nethttp "net/http"
 	"testing"
 	"time"
 
@@ -81,6 +82,37 @@ func TestEachCellHasAPriorityLevel(t *testing.T) {
 	if *level.Spec.Limited.NominalConcurrencyShares != 5 {
 		t.Errorf("the cell has %d shares, want 5", *level.Spec.Limited.NominalConcurrencyShares)
 	}
+}
+
+// TestPeopleHaveAPriorityLevel: requests of a user without special rights are let in at the level of people.
+func TestPeopleHaveAPriorityLevel(t *testing.T) {
+	f := newFleet(t)
+	f.cell("c1")
+	var level flowcontrolv1.PriorityLevelConfiguration
+	f.eventually("wait for the level", func(ctx context.Context) error {
+		return f.api.Get(ctx, client.ObjectKey{Name: "myriad-people"}, &level)
+	})
+	config := rest.CopyConfig(server.config)
+	config.Impersonate.UserName = "somebody"
+	http, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("wait until the API server knows of it", func(ctx context.Context) error {
+		request, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, config.Host+"/api/v1/namespaces", nil)
+		if err != nil {
+			return err
+		}
+		answer, err := http.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if got := answer.Header.Get("X-Kubernetes-Pf-Prioritylevel-Uid"); got != string(level.UID) {
+			return fmt.Errorf("the request was let in at level %q, want %s", got, level.UID)
+		}
+		return nil
+	})
 }
 
 // credential waits for the hub's answer to a request of the cell's agent, and connects with it.
