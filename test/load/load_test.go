@@ -11,7 +11,7 @@ import (
 
 // fast is a load that gathers enough in a fraction of a second.
 func fast() Options {
-	return Options{Seed: 1, Rate: 2000, Timeout: 2 * time.Second, Keys: 4, KeyLife: 20, Drain: time.Second}
+	return Options{Seed: 1, Rate: 2000, Timeout: 2 * time.Second, Keys: 4, KeyLife: 20, Drain: 20 * time.Second}
 }
 
 func start(t *testing.T, s *server, options Options) *Run {

@@ -70,7 +70,7 @@ func (f *fixture) restart() {
 		Hub: f, Orders: f, Identities: identities{f}, Runtime: f, Hosts: f.addresses, Bootstrapped: f.bootstrapped,
 		Changed: func(id string) { f.changed <- id }, Clock: f.clock, Log: slog.New(slog.DiscardHandler),
 	})
-	f.patience = 500 * time.Millisecond
+	f.patience = 30 * time.Second // nothing hangs but what says so
 }
 
 func locked[T any](f *fixture, read func() T) T {

@@ -13,7 +13,7 @@ import (
 )
 
 // patience of clients and tests with what takes milliseconds.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // Watch is a client's long connection to an API server.
 type Watch struct {

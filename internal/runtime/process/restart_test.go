@@ -59,7 +59,7 @@ func TestApplyIsSeen(t *testing.T) {
 	var s *Supervisor // asked without a socket between, which would hide what is late
 	b := newBench(t, func(made *Supervisor) { s = made })
 	x := program(t, "stubborn", "x", "a")
-	x.StopSeconds = 60 // longer than the test: one process all the time
+	x.StopSeconds = 3600 // longer than the test: one process all the time
 	b.apply(manifest(x))
 	b.ready("g")
 	for i := range 1000 { // it is a race

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	nethttp "net/http"
 	"testing"
 	"time"
 
@@ -84,35 +83,31 @@ func TestEachCellHasAPriorityLevel(t *testing.T) {
 	}
 }
 
-// TestPeopleHaveAPriorityLevel: requests of a user without special rights are let in at the level of people.
+// TestPeopleHaveAPriorityLevel: whoever no other schema knows has as much as 40 cells together, user by user.
 func TestPeopleHaveAPriorityLevel(t *testing.T) {
 	f := newFleet(t)
 	f.cell("c1")
-	var level flowcontrolv1.PriorityLevelConfiguration
-	f.eventually("wait for the level", func(ctx context.Context) error {
-		return f.api.Get(ctx, client.ObjectKey{Name: "myriad-people"}, &level)
+	var schema flowcontrolv1.FlowSchema
+	f.eventually("wait for the flow schema", func(ctx context.Context) error {
+		return f.api.Get(ctx, client.ObjectKey{Name: "myriad-people"}, &schema)
 	})
-	config := rest.CopyConfig(server.config)
-	config.Impersonate.UserName = "somebody"
-	http, err := rest.HTTPClientFor(config)
-	if err != nil {
+	var level flowcontrolv1.PriorityLevelConfiguration
+	if err := f.api.Get(t.Context(), client.ObjectKey{Name: schema.Spec.PriorityLevelConfiguration.Name}, &level); err != nil {
 		t.Fatal(err)
 	}
-	f.eventually("wait until the API server knows of it", func(ctx context.Context) error {
-		request, err := nethttp.NewRequestWithContext(ctx, nethttp.MethodGet, config.Host+"/api/v1/namespaces", nil)
-		if err != nil {
-			return err
-		}
-		answer, err := http.Do(request)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = answer.Body.Close() }()
-		if got := answer.Header.Get("X-Kubernetes-Pf-Prioritylevel-Uid"); got != string(level.UID) {
-			return fmt.Errorf("the request was let in at level %q, want %s", got, level.UID)
-		}
-		return nil
-	})
+	if group := schema.Spec.Rules[0].Subjects[0].Group; group == nil || group.Name != "system:authenticated" {
+		t.Errorf("the flow schema is for %v", schema.Spec.Rules[0].Subjects)
+	}
+	if method := schema.Spec.DistinguisherMethod; method == nil || method.Type != flowcontrolv1.FlowDistinguisherMethodByUserType {
+		t.Errorf("users are told apart by %v", method)
+	}
+	// Upstream's schemas that know somebody begin at most at 9000, global-default is at 9900.
+	if at := schema.Spec.MatchingPrecedence; at <= 9000 || at >= 9900 {
+		t.Errorf("the schema comes at %d", at)
+	}
+	if got := *level.Spec.Limited.NominalConcurrencyShares; got != 200 {
+		t.Errorf("people have %d shares, want 200", got)
+	}
 }
 
 // credential waits for the hub's answer to a request of the cell's agent, and connects with it.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,7 +28,7 @@ const (
 	kubernetesVersion = "v1.36.3"
 	etcdVersion       = "v3.6.16"
 	// deadline of every wait. The hub answers within a second; a loaded machine takes longer.
-	deadline = 30 * time.Second
+	deadline = 2 * time.Minute
 	poll     = 20 * time.Millisecond
 	// firstPort of the plain ports of every test's region.
 	firstPort = 20000
@@ -107,6 +108,29 @@ func (f *fleet) cell(name string, change ...func(*v1alpha1.Cell)) *v1alpha1.Cell
 	f.renew(cell, time.Now(), 40)
 	f.awaitCondition(cell, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonLeaseFresh)
 	return cell
+}
+
+// keepAlive renews the Lease of a cell until the test ends: for tests that may take longer than it lasts.
+func (f *fleet) keepAlive(cell *v1alpha1.Cell) {
+	f.t.Helper()
+	key := client.ObjectKey{Namespace: v1alpha1.CellNamespace(cell.Name), Name: v1alpha1.AgentLease}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		wait.UntilWithContext(ctx, func(ctx context.Context) {
+			var lease coordinationv1.Lease
+			if err := f.api.Get(ctx, key, &lease); err != nil {
+				return // tried again before the Lease ends
+			}
+			lease.Spec.RenewTime = new(metav1.NewMicroTime(time.Now()))
+			_ = f.api.Update(ctx, &lease) // tried again before the Lease ends
+		}, 5*time.Second)
+	}()
+	f.t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
 }
 
 // renew the Lease of a cell as its agent would.

@@ -79,6 +79,7 @@ func TestBurstPastTheRoom(t *testing.T) {
 	f := newFleet(t)
 	f.widenPorts(burst)
 	first := f.cell("first")
+	f.keepAlive(first)
 	f.room(first, roomy/3)
 	namespace := f.namespace("team")
 	var group errgroup.Group
@@ -97,6 +98,7 @@ func TestBurstPastTheRoom(t *testing.T) {
 	f.wantRejected(namespace, waiting[0], first.Name, placement.ReasonReserve)
 
 	second := f.cell("second", func(c *v1alpha1.Cell) { c.Spec.Cordoned = true })
+	f.keepAlive(second)
 	f.room(second, more/3)
 	f.change(second, func(c *v1alpha1.Cell) { c.Spec.Cordoned = false })
 	_, left := f.awaitBound(namespace, roomy+more)
