@@ -239,8 +239,11 @@ func (g *guest) healthy(t *testing.T, restarts map[string]int32) {
 		if err != nil {
 			return err.Error(), false
 		}
+		running, err := g.ground.instances(ctx, g) // what the order says is two seconds behind
+		if err != nil {
+			return err.Error(), false
+		}
 		var missing []string
-		running := g.running(t) // what the order says is two seconds behind
 		for _, component := range plane.Status.Components {
 			if _, runs := running[component.Name]; !runs || !component.Ready || component.Restarts < restarts[component.Name] {
 				missing = append(missing, fmt.Sprintf("%s (ready: %t, restarts: %d, last exit: %s)", component.Name, component.Ready, component.Restarts, component.LastExit))
