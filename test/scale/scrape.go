@@ -169,7 +169,7 @@ func (w *world) profile(ctx context.Context, phase string) {
 	for kind, path := range map[string]string{"cpu": fmt.Sprintf("debug/pprof/profile?seconds=%d", profileTime), "heap": "debug/pprof/heap"} {
 		go keep(plots.PartHub, kind, func() ([]byte, error) {
 			err := await(ctx, poll, "the hub answers", func(ctx context.Context) (bool, error) { // it may have just begun
-				_, err := fetch(ctx, hub+"/debug/pprof/cmdline")
+				_, err := fetch(ctx, hub+"/debug/pprof/")
 				return err == nil, nil
 			})
 			if err != nil {
