@@ -160,6 +160,10 @@ func TestDecideWhatDoesNotBecomeHealthy(t *testing.T) {
 		}
 		return moved(all...)
 	}
+	capped := func(in *Input) {
+		in.Box.Shifting.Moves, in.Box.Shifting.WindowSeconds = 1, 1200
+		tuned(10 * time.Minute)(in)
+	}
 	small := func(in *Input) { in.Size = "small" }
 	wants := []func(*Input){carries(writes("40")), toward("small", time.Hour)}
 	checkDecisions(t, []decisionCase{
@@ -169,6 +173,8 @@ func TestDecideWhatDoesNotBecomeHealthy(t *testing.T) {
 		{"not to a gear out of bounds", []func(*Input){small, down, bounds("small", "", ""), shifted(10 * time.Minute)}, want{reason: ReasonNotHealthy, again: fresh}},
 		{"not to and fro", []func(*Input){down, moved(unhealthy(move(v1alpha1.GearMoveSize, "small", "nano", ReasonRolledBack, time.Hour)))}, want{reason: ReasonNotHealthy, again: fresh}},
 		{"tuning goes back, too", []func(*Input){has("small"), down, tuned(10 * time.Minute)}, want{reason: ReasonRolledBack, tuning: "nano", again: time.Second}},
+		{"and is looked at in time while the size waits for room", []func(*Input){has("small"), down, tuned(4 * time.Minute), bounds("medium", "", ""), fullCell}, want{reason: ReasonNoRoom, blocked: true, again: 6 * time.Minute}},
+		{"and while no move is left", []func(*Input){has("small"), down, capped}, want{reason: ReasonNotHealthy, again: 10 * time.Minute}},
 		{"a gear that failed is left alone for an hour", append(wants, back(59*time.Minute)), want{reason: ReasonBackingOff, toward: "small", again: time.Minute}},
 		{"and then tried again", append(wants, back(time.Hour)), want{reason: ReasonShiftedUp, size: "small", tuning: "nano", again: time.Second}},
 		{"for two hours after the second time", append(wants, back(time.Hour, 3*time.Hour)), want{reason: ReasonBackingOff, toward: "small", again: fresh}},

@@ -11,7 +11,7 @@ import (
 // tune the guest as its size asks for, when the size stays. A restart must not be made worse than what
 // it mends: it needs a guest that is healthy and whose load is known.
 func (q *question) tune(size *answer, decision *Decision) {
-	if q.takeTuningBack(decision) {
+	if q.takeTuningBack(size, decision) {
 		return
 	}
 	if !q.Tunable || q.current < 0 || q.Frozen != "" || !q.Healthy || q.Tuning == q.Size {
@@ -101,13 +101,22 @@ func (q *question) tuningSince(tuning int, size *answer) (time.Time, time.Durati
 	return q.since(func(toward int) bool { return toward == q.current }), delay
 }
 
-// takeTuningBack when the restart did not become healthy in time.
-func (q *question) takeTuningBack(decision *Decision) bool {
+// takeTuningBack when the restart did not become healthy in time, and until then see to it that somebody
+// looks again: what answered for the size may wait for something else (no room within new bounds).
+func (q *question) takeTuningBack(size *answer, decision *Decision) bool {
 	move, ok := q.unproven()
-	if !ok || q.Healthy || q.Frozen != "" || q.Busy != "" || move.Kind != v1alpha1.GearMoveTuning || q.now.Before(move.Time.Add(q.rules.health)) {
+	if !ok || q.Healthy || q.Frozen != "" || q.Busy != "" || move.Kind != v1alpha1.GearMoveTuning {
 		return false
 	}
-	if move.From != "" && index(q.Box, move.From) < 0 || !q.cappedUntil().IsZero() {
+	if move.From != "" && index(q.Box, move.From) < 0 {
+		return false
+	}
+	until := move.Time.Add(q.rules.health)
+	if capped := q.cappedUntil(); capped.After(until) {
+		until = capped
+	}
+	if q.now.Before(until) {
+		decision.Again = q.in(q.earliest(sooner(size.until, until)))
 		return false
 	}
 	decision.Tuning = move.From
