@@ -26,8 +26,8 @@ const region = "cn-test"
 func quick() Timing {
 	return Timing{
 		ProbeInterval: 20 * time.Millisecond,
-		ProbeTimeout:  400 * time.Millisecond,
-		AnswerTimeout: 200 * time.Millisecond,
+		ProbeTimeout:  2 * time.Second,
+		AnswerTimeout: time.Second,
 		PortRetry:     10 * time.Millisecond,
 		Settle:        time.Millisecond,
 		Grace:         time.Millisecond,

@@ -75,8 +75,8 @@ func TestTwoUpsAtOnceAndTwoHomes(t *testing.T) {
 // TestUpWhenAddressIsTaken: something else listens where the home's hub used to.
 func TestUpWhenAddressIsTaken(t *testing.T) {
 	s := ownFleet(t)
-	const taken = "127.249.0.3:6443"
-	settings := []byte(`{"network": "127.249.0.0/16"}`)
+	const taken = "127.251.0.3:6443" // no home claims that network by itself
+	settings := []byte(`{"network": "127.251.0.0/16"}`)
 	if err := os.WriteFile(filepath.Join(s.Home, "home.json"), settings, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestUpWhenAddressIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	s.refuses(t, exitFailure, []string{"127.249"}, "up", "--no-hello")
+	s.refuses(t, exitFailure, []string{"127.251"}, "up", "--no-hello")
 }
 
 func TestUpWithoutBinaries(t *testing.T) {

@@ -125,7 +125,10 @@ func (s *Supervisor) hold(ctx context.Context, drills []v1alpha1.Drill) error {
 		return fmt.Errorf("writing drills: %w", err)
 	}
 	for _, g := range s.all() {
-		err := g.do(ctx, func(g *guest) { g.drills = drillsByZone(drills) })
+		err := g.do(ctx, func(g *guest) {
+			g.drills = drillsByZone(drills)
+			g.reconcile() // whoever observes the guest from now on sees what is held
+		})
 		if err != nil && !errors.Is(err, errGone) {
 			return err
 		}
@@ -147,7 +150,7 @@ func (s *Supervisor) resume(ctx context.Context) error {
 	s.halted = false
 	s.mu.Unlock()
 	for _, g := range s.all() {
-		if err := g.do(ctx, func(g *guest) { g.halted = false }); err != nil && !errors.Is(err, errGone) {
+		if err := g.do(ctx, func(g *guest) { g.halted = false; g.reconcile() }); err != nil && !errors.Is(err, errGone) {
 			return err
 		}
 	}

@@ -210,12 +210,23 @@ func tryLock(path string) (*os.File, error) {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
+	if err == nil && isAt(file, path) {
 		return file, nil
 	}
 	_ = file.Close() // nothing was written
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, nil
+	if err == nil || errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, nil // the holder has it, or has just torn it up
 	}
 	return nil, fmt.Errorf("locking %s: %w", path, err)
+}
+
+// isAt tells whether an open file is still the one at its path: between opening and locking it its holder may
+// have removed it, and then the lock is of a file that nobody else sees.
+func isAt(file *os.File, path string) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, now)
 }

@@ -35,8 +35,8 @@ func (f *fixture) uids(id string) map[string]types.UID {
 	return uids
 }
 
-// record the order in which a guest's pods come, until stopped.
-func (f *fixture) record(id string) (stop func() []string) {
+// record the order in which a guest's pods go and come, until so many changes were seen.
+func (f *fixture) record(id string) (stop func(count int) []string) {
 	f.Helper()
 	api, err := client.NewWithWatch(cluster.nodes.config, client.Options{})
 	if err != nil {
@@ -48,6 +48,7 @@ func (f *fixture) record(id string) (stop func() []string) {
 		f.Fatal(err)
 	}
 	var all sync.WaitGroup
+	var mu sync.Mutex
 	var events []string
 	all.Go(func() {
 		was := map[types.UID]bool{}
@@ -65,14 +66,25 @@ func (f *fixture) record(id string) (stop func() []string) {
 				if isReady {
 					sign = "+"
 				}
+				mu.Lock()
 				events = append(events, sign+pod.Labels[objects.LabelComponent])
+				mu.Unlock()
 			}
 		}
 	})
-	return func() []string {
+	first := len(f.uids(id)) // those that are there already
+	return func(count int) []string {
+		f.eventually("the watch has told of all", func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(events) < first+count {
+				return fmt.Errorf("it told of %v", events)
+			}
+			return nil
+		})
 		cancel()
 		all.Wait()
-		return events[len(f.uids(id)):] // those that were there at first
+		return events[first:]
 	}
 }
 
@@ -90,11 +102,10 @@ func TestUpdate(t *testing.T) {
 	}
 	f.apply(m)
 	f.awaitUpdated(order.ID, m)
-	got := strings.Join(stop(), " ")
 	want := "-kube-apiserver-a -etcd-a +etcd-a +kube-apiserver-a " +
 		"-kube-apiserver-b +kube-apiserver-b " +
 		"-kube-apiserver-c -etcd-c +etcd-c +kube-apiserver-c"
-	if got != want {
+	if got := strings.Join(stop(len(strings.Fields(want))), " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	after := f.uids(order.ID)
