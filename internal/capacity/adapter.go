@@ -36,11 +36,6 @@ func takeover(cell *placement.Cell, zone, lost string) int64 {
 	return 0
 }
 
-// rebalanced cells, and whether no fewer moves do: placement does not say.
-func rebalanced(cells []*placement.Cell, guests []placement.Located) (balanced placement.Plan, fewest bool) {
-	return placement.Rebalance(cells, guests), false
-}
-
 // levelsOf what is counted in each zone of a cell, by zone and thing.
 func levelsOf(cell *placement.Cell) []Level {
 	levels := placement.Levels(cell)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -233,7 +234,7 @@ func (b *build) makings() []Guest {
 	seen := map[string]bool{}
 	var makings []Guest
 	for _, guest := range b.guests {
-		if key := guest.Gear + string(guest.Availability) + guest.Kind; !seen[key] {
+		if key := guest.Gear + string(guest.Availability) + guest.Kind + strconv.FormatBool(guest.VPC != ""); !seen[key] {
 			seen[key] = true
 			makings = append(makings, guest)
 		}

@@ -50,6 +50,18 @@ func TestPlanIsClosedForm(t *testing.T) {
 	}
 }
 
+// TestPlanKnowsWhatFitsNowhere: one interface in a zone, of which 60 % is none, takes no guest that reaches into a VPC; whether
+// one of the same gear without a VPC comes first must not matter.
+func TestPlanKnowsWhatFitsNowhere(t *testing.T) {
+	target := targetOf(10, MixPart{Weight: 1, Gear: "nano"}, MixPart{Weight: 1, Gear: "nano", VPC: true})
+	target.Node.Interfaces, target.Node.AddressesPerInterface, target.Cell.MaxNodesPerZone = 1, 10, 1
+	for seed := range uint64(5) {
+		if plan, err := PlanFleet(target, defaultLadder(), seed); err == nil {
+			t.Errorf("seed %d: %+v", seed, plan)
+		}
+	}
+}
+
 func TestPlanGrows(t *testing.T) {
 	target := targetOf(100, MixPart{Weight: 3, Gear: "nano", VPC: true}, MixPart{Weight: 1, Gear: "micro", Availability: v1alpha1.Single})
 	target.Days, target.Growth = 365, "2x/year"

@@ -58,8 +58,8 @@ func Rebalance(fleet Fleet) Rebalancing {
 		guests[guest.ID] = guest
 		located = append(located, placement.Located{ID: guest.ID, Cell: guest.Cell, Guest: guest.placed(), Request: guest.request()})
 	}
-	balanced, fewest := rebalanced(fleet.Cells, located)
-	result.Fewest = fewest
+	balanced := placement.Rebalance(fleet.Cells, located)
+	result.Fewest = balanced.Fewest
 	for _, move := range balanced.Moves {
 		guest := guests[move.ID]
 		result.Moves = append(result.Moves, Move{

@@ -112,7 +112,8 @@ func refusalOf(guest Guest, decision placement.Decision) *Refusal {
 		if rejected.Reason == placement.ReasonReserve {
 			weight += len(decision.Rejected)
 		}
-		if rejected.Reason == placement.ReasonOtherRegion || rejected.Reason == placement.ReasonKindNotAccepted {
+		switch rejected.Reason {
+		case placement.ReasonOtherRegion, placement.ReasonKindNotAccepted, placement.ReasonResidencyNotMet:
 			weight = 0
 		}
 		if weight > best {

@@ -53,13 +53,13 @@ func TestLoseCell(t *testing.T) {
 		}
 		want := tc.placed
 		if want < 0 {
-			want = min(lost, 2*125+125-len(fleet.Guests)) // 125 nanos are 60 % of 120 GiB
+			want = min(lost, 3*138-len(fleet.Guests)) // 138 nanos of 1,600 MiB are 60 % of three times 120 GiB
 		}
 		placed := 0
 		for _, taken := range got.Placed {
 			placed += taken.Guests
 		}
-		if got.Guests != lost || placed != lost-len(got.Refused) || tc.placed == 0 && placed != 0 {
+		if got.Guests != lost || placed != want || placed != lost-len(got.Refused) {
 			t.Errorf("%s: of %d guests %d are placed and %d refused, want %d placed", tc.reason, lost, placed, len(got.Refused), want)
 		}
 		for _, refused := range got.Refused {

@@ -46,6 +46,10 @@ func TestFollowsTheHub(t *testing.T) {
 	first.PlainPort = port
 	hub.SetRoute("hz-1", first)
 	gateway.await("g", "old", health.Ready)
+	gatewaytest.Eventually(t, "its plain port is open", func() bool {
+		connection, err := net.Dial("tcp", plain)
+		return err == nil && connection.Close() == nil
+	})
 	bySNI := gatewaytest.MustDial(t, gateway.shared, guest.Client())
 	byPort := gatewaytest.MustDial(t, plain, guest.NamelessClient())
 

@@ -160,6 +160,8 @@ func TestDecideWhatDoesNotBecomeHealthy(t *testing.T) {
 		}
 		return moved(all...)
 	}
+	helped := moved(unhealthy(move(v1alpha1.GearMoveSize, "small", "medium", ReasonOutOfBounds, 9*time.Minute)),
+		unhealthy(move(v1alpha1.GearMoveTuning, "nano", "small", ReasonTuned, 10*time.Minute)))
 	capped := func(in *Input) {
 		in.Box.Shifting.Moves, in.Box.Shifting.WindowSeconds = 1, 1200
 		tuned(10 * time.Minute)(in)
@@ -174,6 +176,7 @@ func TestDecideWhatDoesNotBecomeHealthy(t *testing.T) {
 		{"not to and fro", []func(*Input){down, moved(unhealthy(move(v1alpha1.GearMoveSize, "small", "nano", ReasonRolledBack, time.Hour)))}, want{reason: ReasonNotHealthy, again: fresh}},
 		{"tuning goes back, too", []func(*Input){has("small"), down, tuned(10 * time.Minute)}, want{reason: ReasonRolledBack, tuning: "nano", again: time.Second}},
 		{"and is looked at in time while the size waits for room", []func(*Input){has("small"), down, tuned(4 * time.Minute), bounds("medium", "", ""), fullCell}, want{reason: ReasonNoRoom, blocked: true, again: 6 * time.Minute}},
+		{"and goes back when the size has moved since, which did not help", []func(*Input){has("medium"), down, func(in *Input) { in.Tuning = "small" }, bounds("medium", "", ""), helped}, want{reason: ReasonRolledBack, tuning: "nano", again: time.Second}},
 		{"and while no move is left", []func(*Input){has("small"), down, capped}, want{reason: ReasonNotHealthy, again: 10 * time.Minute}},
 		{"a gear that failed is left alone for an hour", append(wants, back(59*time.Minute)), want{reason: ReasonBackingOff, toward: "small", again: time.Minute}},
 		{"and then tried again", append(wants, back(time.Hour)), want{reason: ReasonShiftedUp, size: "small", tuning: "nano", again: time.Second}},

@@ -104,8 +104,8 @@ func (q *question) tuningSince(tuning int, size *answer) (time.Time, time.Durati
 // takeTuningBack when the restart did not become healthy in time, and until then see to it that somebody
 // looks again: what answered for the size may wait for something else (no room within new bounds).
 func (q *question) takeTuningBack(size *answer, decision *Decision) bool {
-	move, ok := q.unproven()
-	if !ok || q.Healthy || q.Frozen != "" || q.Busy != "" || move.Kind != v1alpha1.GearMoveTuning {
+	move, ok := q.unprovenTuning()
+	if !ok || q.Healthy || q.Frozen != "" || q.Busy != "" {
 		return false
 	}
 	if move.From != "" && index(q.Box, move.From) < 0 {
@@ -126,6 +126,20 @@ func (q *question) takeTuningBack(size *answer, decision *Decision) bool {
 	q.record(decision, v1alpha1.GearMoveTuning, move.To, move.From)
 	decision.Again = q.in(q.now.Add(time.Second))
 	return true
+}
+
+// unprovenTuning is the last move of the tuning, if the guest has not been seen healthy since and it can be taken back. The
+// size may have moved after it: bounds move the size of a guest that is down, too.
+func (q *question) unprovenTuning() (v1alpha1.GearMove, bool) {
+	for _, move := range q.Last.Moves {
+		if move.HealthyAt != nil {
+			break
+		}
+		if move.Kind == v1alpha1.GearMoveTuning {
+			return move, move.Reason != ReasonRolledBack && move.To == q.Tuning
+		}
+	}
+	return v1alpha1.GearMove{}, false
 }
 
 // earlier of two times.

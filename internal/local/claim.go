@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +61,12 @@ func (r registry) reclaim(home *Home) (netip.Prefix, error) {
 	claimed := home.Settings.Network
 	octet := int(claimed.Addr().As4()[1])
 	if r.owner(octet) == home.Dir || r.take(octet, home.Dir) {
+		r.touch(octet)
+		return claimed, nil
+	}
+	// What listens there may be the home's own hub: systemd removes what nobody has touched in /var/tmp for 30 days.
+	_, running := (&platform{home: home}).supervisor()
+	if running && r.owner(octet) == "" && r.note(octet, home.Dir) {
 		return claimed, nil
 	}
 	if r.owner(octet) == "" {
@@ -124,15 +131,23 @@ func (r registry) take(octet int, home string) bool {
 	if owner := r.owner(octet); owner != "" && stale(owner, octet) {
 		_ = os.Remove(r.file(octet)) // fails for other users' files, and then the claim below does too
 	}
-	if inUse(octet) {
-		return false
-	}
+	return !inUse(octet) && r.note(octet, home)
+}
+
+// note a claim where there is none.
+func (r registry) note(octet int, home string) bool {
 	file, err := os.OpenFile(r.file(octet), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return false
 	}
 	_, err = file.WriteString(home + "\n")
 	return errors.Join(err, file.Close()) == nil
+}
+
+// touch a claim, so that whatever clears /var/tmp by age leaves it alone for another while.
+func (r registry) touch(octet int) {
+	now := time.Now()
+	_ = os.Chtimes(r.file(octet), now, now) // if it goes, reclaim notes it anew
 }
 
 // stale says that a claim's home is gone or has another network now.

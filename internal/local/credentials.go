@@ -183,12 +183,9 @@ func (h *Home) keepRecoveryKeys(areas []string) (map[string]string, error) {
 			recipients[area] = strings.TrimSpace(string(text))
 			continue
 		}
-		if _, err := os.Stat(h.path("recovery", area+".key")); !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("recovery key of area %s: %s.key is there and %s cannot be read: restore it ('age-keygen -y' prints it from the key); escrow sealed to another key could never be opened", area, area, file)
-		}
-		secret, recipient, err := pki.NewRecoveryKey()
+		secret, recipient, err := h.keepRecoverySecret(area)
 		if err != nil {
-			return nil, fmt.Errorf("make recovery key of area %s: %w", area, err)
+			return nil, fmt.Errorf("recovery key of area %s: %w", area, err)
 		}
 		err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o700),
 			renameio.WriteFile(h.path("recovery", area+".key"), []byte(secret+"\n"), 0o600),
@@ -199,6 +196,23 @@ func (h *Home) keepRecoveryKeys(areas []string) (map[string]string, error) {
 		recipients[area] = recipient
 	}
 	return recipients, nil
+}
+
+// keepRecoverySecret of an area: the one that is there, whose public half an earlier run did not come to write, or a new one.
+// Escrow that was sealed to another key could never be opened, so one that cannot be read is never replaced.
+func (h *Home) keepRecoverySecret(area string) (secret, recipient string, err error) {
+	text, err := os.ReadFile(h.path("recovery", area+".key"))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return pki.NewRecoveryKey()
+	case err != nil:
+		return "", "", err
+	}
+	secret = strings.TrimSpace(string(text))
+	if recipient, err = pki.RecoveryRecipient(secret); err != nil {
+		return "", "", fmt.Errorf("%s: %w; restore it from its copy, or restore %s.pub beside it", h.path("recovery", area+".key"), err, area)
+	}
+	return secret, recipient, nil
 }
 
 // resolveHub fills in the hub's certificates and keys, kept in the home.

@@ -1,9 +1,13 @@
 package local
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,6 +61,69 @@ func TestClaim(t *testing.T) {
 	}
 	if found := claim(second); found != two {
 		t.Errorf("after the registry was emptied the home got %s instead of its own %s", found, two)
+	}
+}
+
+// TestClaimThatWasCleared: the registry lies in /var/tmp, where systemd removes what is old, and the home's own hub listens.
+func TestClaimThatWasCleared(t *testing.T) {
+	r := registry{dir: filepath.Join(t.TempDir(), "claims")}
+	home := testHome(t)
+	network, err := r.claim(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home.Settings.Network = network
+	hub, err := net.Listen("tcp", net.JoinHostPort(hubHosts(network).apiServer.String(), strconv.Itoa(hubPort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hub.Close() }()
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.claim(home); err == nil {
+		t.Error("a network on which another program listens was claimed")
+	}
+	supervisor := exec.Command("sh", "-c", "read line", home.PlatformDir())
+	stdin, err := supervisor.StdinPipe()
+	if err == nil {
+		err = supervisor.Start()
+	}
+	if err == nil {
+		err = os.MkdirAll(home.PlatformDir(), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(home.PlatformDir(), "supervisor.lock"), []byte(strconv.Itoa(supervisor.Process.Pid)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = stdin.Close(), supervisor.Wait() }()
+	if again, err := r.claim(home); err != nil || again != network {
+		t.Errorf("the home, which runs, got %s, error %v; its own is %s", again, err, network)
+	}
+}
+
+// TestRecoveryKeyHalfWritten: a run that died between the key and its public half is repaired, and a key that cannot be
+// read is never replaced.
+func TestRecoveryKeyHalfWritten(t *testing.T) {
+	home := testHome(t)
+	first, err := home.keepRecoveryKeys([]string{"cn"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(home.path("recovery", "cn.pub")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := home.keepRecoveryKeys([]string{"cn"})
+	if err != nil || second["cn"] != first["cn"] {
+		t.Errorf("then %q, first %q: %v", second, first, err)
+	}
+	if err := errors.Join(os.Remove(home.path("recovery", "cn.pub")), os.WriteFile(home.path("recovery", "cn.key"), []byte("AGE-SECRET-KEY-1"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := home.keepRecoveryKeys([]string{"cn"}); err == nil {
+		t.Errorf("a broken key was replaced: %v", got)
 	}
 }
 

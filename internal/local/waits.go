@@ -159,19 +159,25 @@ func (u *up) waitGateway(ctx context.Context, region *v1alpha1.Region) error {
 // waitGuests waits until every guest of the cells has its components back. A guest that stays ill
 // is reported and is no error: the fleet is up all the same.
 func (u *up) waitGuests(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, guestsDeadline)
-	defer cancel()
+	supervisorOf := func(cell string) *process.Client { return process.NewClient(u.home.RuntimeDir(cell)) }
 	for _, cell := range u.cells {
-		supervisor := process.NewClient(u.home.RuntimeDir(cell.Name))
-		if err := supervisor.Resume(ctx); err != nil { // after a 'down' that was broken off
+		if err := supervisorOf(cell.Name).Resume(ctx); err != nil { // after a 'down' that was broken off
 			return fmt.Errorf("cell %s: resume guests: %w", cell.Name, err)
 		}
+	}
+	patience, cancel := context.WithTimeout(ctx, guestsDeadline)
+	defer cancel()
+	for _, cell := range u.cells {
+		supervisor := supervisorOf(cell.Name)
 		ids, err := supervisor.List(ctx)
 		if err != nil {
 			return fmt.Errorf("cell %s: list guests: %w", cell.Name, err)
 		}
 		for _, id := range ids {
-			if err := waitGuest(ctx, supervisor, id); err != nil {
+			if err := waitGuest(patience, supervisor, id); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				u.Report("cell %s: guest %s is not back yet, see 'myriad cluster list': %v", cell.Name, id, err)
 			}
 		}

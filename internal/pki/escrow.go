@@ -26,6 +26,24 @@ func NewRecoveryKey() (secret, recipient string, err error) {
 	return key.String(), key.Recipient().String(), nil
 }
 
+// RecoveryRecipient is the public half of a recovery key's secret.
+func RecoveryRecipient(secret string) (string, error) {
+	key, err := parseRecoveryKey(secret)
+	if err != nil {
+		return "", err
+	}
+	return key.Recipient().String(), nil
+}
+
+func parseRecoveryKey(secret string) (*age.X25519Identity, error) {
+	key, err := age.ParseX25519Identity(strings.TrimSpace(secret))
+	if err != nil {
+		// age's error would quote the secret.
+		return nil, errors.New("the recovery key is malformed: give one that starts with AGE-SECRET-KEY-1")
+	}
+	return key, nil
+}
+
 // Seal encrypts the identity to a recovery key's recipient (JSON, gzip, age, ASCII armour): who holds the
 // result can read nothing of it. Every copy of an order carries it, so it is compressed. A broken identity is
 // refused: nobody would notice until it is needed.
@@ -57,10 +75,9 @@ func (i Identity) Seal(recipient string) (string, error) {
 
 // OpenIdentity opens what Seal has sealed with the recovery key's secret (AGE-SECRET-KEY-1…).
 func OpenIdentity(sealed, recoveryKey string) (Identity, error) {
-	key, err := age.ParseX25519Identity(strings.TrimSpace(recoveryKey))
+	key, err := parseRecoveryKey(recoveryKey)
 	if err != nil {
-		// age's error would quote the secret.
-		return nil, errors.New("open the identity: the recovery key is malformed: give one that starts with AGE-SECRET-KEY-1")
+		return nil, fmt.Errorf("open the identity: %w", err)
 	}
 	opened, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), key)
 	if err != nil {

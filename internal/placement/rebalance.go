@@ -44,6 +44,8 @@ type Unmended struct {
 type Plan struct {
 	// Moves in the order in which each of them has room.
 	Moves []Move
+	// Fewest tells that no fewer moves do: one cell was over its reserve, and all smaller sets of its guests were tried.
+	Fewest bool
 	// Unmended cells, sorted by name: none of their guests moves.
 	Unmended []Unmended
 }
@@ -72,6 +74,7 @@ func Rebalance(cells []*Cell, guests []Located) Plan {
 		slices.SortFunc(located, func(a, b Located) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	waiting := slices.DeleteFunc(slices.Clone(r.cells), func(c *Cell) bool { return !c.over() })
+	r.plan.Fewest = len(waiting) == 1
 	for {
 		left := slices.DeleteFunc(slices.Clone(waiting), r.mend)
 		if len(left) == len(waiting) {
@@ -79,6 +82,7 @@ func Rebalance(cells []*Cell, guests []Located) Plan {
 		}
 		waiting = left
 	}
+	r.plan.Fewest = r.plan.Fewest && len(r.plan.Moves) > 0
 	for _, cell := range waiting {
 		r.plan.Unmended = append(r.plan.Unmended, r.unmended(cell))
 	}
@@ -96,8 +100,11 @@ type rebalance struct {
 func (r *rebalance) mend(cell *Cell) bool {
 	fullest, _ := Fullest(Levels(cell))
 	s := newRelief(r, cell)
-	if !s.fewest() && !s.greedy() {
-		return false
+	if !s.fewest() {
+		r.plan.Fewest = false
+		if !s.greedy() {
+			return false
+		}
 	}
 	for _, left := range s.left {
 		r.plan.Moves = append(r.plan.Moves, Move{

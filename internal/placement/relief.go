@@ -275,7 +275,7 @@ func (s *relief) greedy() bool {
 		}
 		s.from.Take(l.Guest)
 	}
-	return s.trim(!s.from.over())
+	return s.trim(!s.from.over()) && s.replay()
 }
 
 // trim takes back what was not needed of the moves, and all of them when the cell was not mended. A guest that left its region
@@ -295,6 +295,31 @@ func (s *relief) trim(mended bool) bool {
 		s.left = slices.Delete(s.left, i, i+1)
 	}
 	return mended
+}
+
+// replay the moves that are left one after the other: a guest that stays after all may have stood where the later ones
+// would have gone. If one finds no place then, all of them stay.
+func (s *relief) replay() bool {
+	for _, l := range s.left {
+		l.to.Release(l.booked)
+		s.from.Take(l.Guest)
+	}
+	for i, l := range s.left {
+		s.from.Release(l.Guest)
+		spots := s.destinations(l)
+		at := slices.IndexFunc(spots, func(c candidate) bool { return c.cell == l.to })
+		if at < 0 {
+			s.from.Take(l.Guest)
+			for _, back := range s.left[:i] {
+				back.to.Release(back.booked)
+				s.from.Take(back.Guest)
+			}
+			s.left = nil
+			return false
+		}
+		s.enter(l, spots[at])
+	}
+	return true
 }
 
 // helps tells whether a guest that has just been released took any of what still is over a limit.

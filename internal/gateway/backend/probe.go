@@ -30,7 +30,7 @@ func (s *Set) startProbe(backend *Backend) {
 	prober, err := s.options.NewProber(route, backend.target)
 	if err != nil {
 		s.options.Log.Error("back end cannot be probed and counts as usable",
-			"id", route.ID, "zone", backend.target.Zone, "address", backend.Address(), "error", err)
+			"id", route.ID, "zone", backend.target.Zone, "address", backend.target.HostPort(), "error", err)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())

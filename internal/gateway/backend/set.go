@@ -220,7 +220,11 @@ func (s *Set) Candidates(id string) []*Backend {
 }
 
 // Address to dial.
-func (b *Backend) Address() string { return b.target.HostPort() }
+func (b *Backend) Address() string {
+	b.set.mutex.Lock()
+	defer b.set.mutex.Unlock()
+	return b.target.HostPort()
+}
 
 // Usable says that the back end is ready, or not known to be unready.
 func (b *Backend) Usable() bool {

@@ -52,7 +52,7 @@ func (s *Set) Status() []GuestStatus {
 		}
 		for _, backend := range slices.Concat(known.backends, known.retired) {
 			status.Backends = append(status.Backends, Status{
-				Zone: backend.target.Zone, Address: backend.Address(), Verdict: backend.state.Verdict,
+				Zone: backend.target.Zone, Address: backend.target.HostPort(), Verdict: backend.state.Verdict,
 				Suspect: backend.state.Suspect, Retired: backend.retired, Connections: len(backend.connections),
 			})
 		}

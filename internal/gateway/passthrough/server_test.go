@@ -70,7 +70,7 @@ func newImpatientFixture(t *testing.T, helloTimeout time.Duration, routes ...rou
 	f.Server = NewServer(Options{
 		Guests:        f.set,
 		HelloTimeout:  helloTimeout,
-		AnswerTimeout: 100 * time.Millisecond,
+		AnswerTimeout: 2 * time.Second,
 		Count: func(result Result) {
 			f.mutex.Lock()
 			defer f.mutex.Unlock()

@@ -192,6 +192,9 @@ func (r *reconciler) create(ctx context.Context, desired *v1alpha1.ControlPlane)
 
 func (r *reconciler) desiredOrder(ctx context.Context, s *subject) (*v1alpha1.ControlPlane, *resolve.Problem, error) {
 	if orphan := order.Orphan(s.cell, s.booking.ID); orphan != nil && orphan.Order.ID == s.booking.ID && orphan.Order.Cluster.Namespace == s.cluster.Namespace {
+		if _, problem := order.Adoptable(s.cluster, s.cell, s.booking.ID); problem != nil {
+			return nil, problem, nil
+		}
 		return order.FromOrphan(s.cluster, s.cell.Name, orphan), nil, nil
 	}
 	if s.cluster.Annotations[v1alpha1.AnnotationAdopt] == s.cell.Name+"/"+s.booking.ID {

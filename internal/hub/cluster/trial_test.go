@@ -212,3 +212,36 @@ func TestStrayBesideItsSuccessor(t *testing.T) {
 		t.Errorf("the stray: tombstone %v, %v", stray.Spec.Tombstone, err)
 	}
 }
+
+// TestOrphanThatMayNotBeHad: what a restored hub finds for a bound Cluster is an orphan that is being removed, or claims what is
+// others'. Its order is not written again.
+func TestOrphanThatMayNotBeHad(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*v1alpha1.ControlPlaneSpec)
+		want   bool // an order
+	}{
+		"Fine":      {reason: "it is the guest's own", change: func(*v1alpha1.ControlPlaneSpec) {}, want: true},
+		"Tombstone": {reason: "its agent still removes it", change: func(o *v1alpha1.ControlPlaneSpec) { o.Tombstone = &v1alpha1.Tombstone{ID: id} }},
+		"Name":      {reason: "gateways would send others' clients there", change: func(o *v1alpha1.ControlPlaneSpec) { o.Endpoint.ServerName = "other.example" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orphan := v1alpha1.ControlPlaneSpec{
+				ID: id, Region: "r", Zones: []string{"a"}, Cluster: v1alpha1.ClusterReference{Namespace: "team", Name: "prod"},
+				Endpoint: v1alpha1.GuestEndpoint{ServerName: id + ".r.example", PlainPort: 20000},
+			}
+			tc.change(&orphan)
+			objects := offer()
+			for _, o := range objects {
+				if cell, ok := o.(*v1alpha1.Cell); ok {
+					cell.Status.Orphans = []v1alpha1.Orphan{{ID: id, Order: orphan}}
+				}
+			}
+			c := api(t, append(objects, bound())...)
+			reconcileOnce(t, c, c)
+			if _, err := readOrder(t, c); (err == nil) != tc.want || err != nil && !apierrors.IsNotFound(err) {
+				t.Errorf("%s: reading the order: %v", tc.reason, err)
+			}
+		})
+	}
+}

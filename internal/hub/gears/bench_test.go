@@ -107,6 +107,12 @@ func (b *bench) newHub() *reconciler {
 		return nil
 	}
 	api := interceptor.NewClient(b.api, interceptor.Funcs{
+		Create: func(ctx context.Context, api client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			return mayDie(func() error { return api.Create(ctx, object, options...) })
+		},
+		Update: func(ctx context.Context, api client.WithWatch, object client.Object, options ...client.UpdateOption) error {
+			return mayDie(func() error { return api.Update(ctx, object, options...) })
+		},
 		Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 			return mayDie(func() error { return api.Patch(ctx, object, patch, options...) })
 		},

@@ -105,7 +105,7 @@ func killedMidShift(t *testing.T) *bench {
 	b.guest("c", "team", "shop", fitsSmall)
 	b.look("c")
 	b.pass(31 * time.Second)
-	b.dieAt, b.dieBefore = b.writes.Load()+2, true // the first one notes the move
+	b.dieAt, b.dieBefore = b.writes.Load()+3, true // the first two book the room and note the move
 	if err := b.tryLook("c"); err == nil {
 		t.Fatal("the hub was not killed")
 	}

@@ -281,6 +281,24 @@ func TestTenantRestartsOneGuestAtATime(t *testing.T) {
 	b.wantGears("the first is ready again", "till", "small/small", "Size nano>small", "Tuning nano>small")
 }
 
+// TestDeadCellHoldsNobodyForever: a guest whose agent is away does not keep the others of its tenant from their tuning for
+// longer than it has to become healthy and to go back.
+func TestDeadCellHoldsNobodyForever(t *testing.T) {
+	b := newBench(t, cell("c", 100_000), cell("d", 100_000))
+	b.guest("c", "team", "shop", fitsSmall)
+	b.guest("d", "team", "till", fitsSmall)
+	both := []string{"c", "d"}
+	b.pass(0, both...)
+	b.pass(31*time.Second, both...)
+	b.pass(31*time.Second, both...)
+	b.wantGears("the first", "shop", "small/small", "Size nano>small", "Tuning nano>small")
+	b.report("shop", func(o *v1alpha1.ControlPlane) { o.Status.ObservedGeneration = o.Generation - 1 })
+	b.pass(2*time.Minute, "d")
+	b.wantGears("the first may be restarting", "till", "small/nano", "Size nano>small")
+	b.pass(2*defaultHealthSeconds*time.Second, "d")
+	b.wantGears("the first is not waited for any more", "till", "small/small", "Size nano>small", "Tuning nano>small")
+}
+
 func TestSingleGuestWaitsForItsWindow(t *testing.T) {
 	b := newBench(t, cell("c", 100_000))
 	b.guest("c", "team", "shop", fitsSmall, func(c *v1alpha1.Cluster, _ *v1alpha1.ControlPlane) {

@@ -85,8 +85,7 @@ func restarting(ctx context.Context, reader client.Reader, p *pass, order *v1alp
 		if move.Kind != v1alpha1.GearMoveTuning {
 			continue
 		}
-		behind := order.Generation != order.Status.ObservedGeneration
-		if behind || within(p.now, move.Time.Time, restartTime) || !isHealthy(order) && within(p.now, move.Time.Time, 2*p.healthTime()) {
+		if within(p.now, move.Time.Time, restartTime) || !isHealthy(order) && within(p.now, move.Time.Time, 2*p.healthTime()) {
 			return fmt.Sprintf("guest %s is being restarted for its tuning of %s", key, move.To)
 		}
 		return ""

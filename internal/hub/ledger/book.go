@@ -42,6 +42,26 @@ func (b *Books) Book(tenant string, cluster types.UID, booked order.Booking, dem
 	}
 }
 
+// Unbook what is Pending for a Cluster that may not have it any more.
+func (b *Books) Unbook(booked order.Booking) {
+	cell, room := b.Cells[booked.Cell], b.page(v1alpha1.CellLedger(booked.Cell))
+	booking := room.find(booked.ID)
+	if cell == nil || booking == nil {
+		return
+	}
+	cell.Release(guestOf(*booking))
+	delete(b.held, booked.ID)
+	delete(b.held, copyID(booked.Cell, booked.ID))
+	r := b.region(cell.Region.Region)
+	delete(r.ports, booked.PlainPort)
+	if vpc := r.vpcs[booked.VPC]; vpc != nil {
+		vpc.Release(booked.ID)
+	}
+	for _, p := range []*page{room, b.page(v1alpha1.RegionLedger(r.spec.Name)), b.pageOfVPC(r, *booking)} {
+		p.keep(func(other v1alpha1.Booking) bool { return other.ID != booked.ID })
+	}
+}
+
 // GrowthProblem says why a guest that was counted cannot take to instead in its zones; empty: it can.
 func (b *Books) GrowthProblem(booked order.Booking, to []placement.Demand) string {
 	cell, ok := b.Cells[booked.Cell]

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -117,6 +118,8 @@ type fact struct {
 	cell    string
 	region  string
 	orphan  bool
+	// unsized: nobody can say what it takes, since its Release or template is gone.
+	unsized bool
 }
 
 func waitingOf(clusters []v1alpha1.Cluster) map[types.UID]bool {
@@ -141,8 +144,9 @@ func factsOf(source Source) []fact {
 		regionOf[source.Cells[i].Name] = source.Cells[i].Spec.Region
 	}
 	facts := make([]fact, 0, len(source.Orders)+len(source.Clusters)/8)
-	add := func(booked order.Booking, tenant string, cluster types.UID, demand []placement.Demand, orphan bool) {
-		facts = append(facts, fact{booking: bookingOf(booked, tenant, cluster, demand), cell: booked.Cell, region: regionOf[booked.Cell], orphan: orphan})
+	add := func(booked order.Booking, tenant string, cluster types.UID, demand []placement.Demand) *fact {
+		facts = append(facts, fact{booking: bookingOf(booked, tenant, cluster, demand), cell: booked.Cell, region: regionOf[booked.Cell]})
+		return &facts[len(facts)-1]
 	}
 	for i := range source.Orders {
 		o := &source.Orders[i]
@@ -150,7 +154,7 @@ func factsOf(source Source) []fact {
 		if cluster := clusters[o.Spec.Cluster.Namespace+"/"+o.Spec.Cluster.Name]; cluster != nil && cluster.Labels[v1alpha1.LabelID] == o.Name {
 			uid = cluster.UID
 		}
-		add(order.BookingFor(o), o.Spec.Cluster.Namespace, uid, placement.DemandOf(o.Spec.Availability, o.Spec.Size), false)
+		add(order.BookingFor(o), o.Spec.Cluster.Namespace, uid, placement.DemandOf(o.Spec.Availability, o.Spec.Size))
 	}
 	seen := map[string]bool{}
 	for i := range facts {
@@ -160,14 +164,14 @@ func factsOf(source Source) []fact {
 		cluster := &source.Clusters[i]
 		if booked, bound := order.BookingOf(cluster); bound && !seen[copyID(booked.Cell, booked.ID)] {
 			seen[copyID(booked.Cell, booked.ID)] = true
-			resolved, _ := resolve.Cluster(cluster.Spec, source.Catalogue)
-			add(booked, cluster.Namespace, cluster.UID, placement.DemandOf(resolved.Availability, resolved.Size), false)
+			resolved, problem := resolve.Cluster(cluster.Spec, source.Catalogue)
+			add(booked, cluster.Namespace, cluster.UID, placement.DemandOf(resolved.Availability, resolved.Size)).unsized = problem != nil
 		}
 	}
 	for i := range source.Cells {
 		for _, orphan := range source.Cells[i].Status.Orphans {
 			if o := orphan.Order; !seen[copyID(source.Cells[i].Name, orphan.ID)] {
-				add(order.BookingOfOrphan(source.Cells[i].Name, &orphan), o.Cluster.Namespace, "", placement.DemandOf(o.Availability, o.Size), true)
+				add(order.BookingOfOrphan(source.Cells[i].Name, &orphan), o.Cluster.Namespace, "", placement.DemandOf(o.Availability, o.Size)).orphan = true
 			}
 		}
 	}
@@ -184,6 +188,9 @@ func (b *Books) countRoom(cell *v1alpha1.Cell, facts []fact, keep func(v1alpha1.
 			continue
 		}
 		stands[f.booking.ID] = true
+		if booked := page.find(f.booking.ID); f.unsized && booked != nil && booked.Room != nil {
+			f.booking.Room = booked.Room // the order that is written once they are back will take it
+		}
 		b.ordered[copyID(cell.Name, f.booking.ID)] = f.booking.Room.Demand
 		if f.orphan && page.find(f.booking.ID) == nil {
 			b.take(cell.Name, f.booking)
@@ -210,8 +217,11 @@ func (b *Books) settled(booked *v1alpha1.Booking, fact v1alpha1.Booking) v1alpha
 		return fact
 	}
 	room := *fact.Room
-	if b.now.Sub(booked.BookedAt.Time) < growthTrial {
+	if left := growthTrial - b.now.Sub(booked.BookedAt.Time); left > 0 {
 		room.Demand = zoneDemands(placement.Larger(demands(fact.Room.Demand), demands(booked.Room.Demand)))
+		if !equality.Semantic.DeepEqual(room.Demand, fact.Room.Demand) {
+			b.lookAgain(left) // it may be free then
+		}
 	}
 	fact.Room, fact.BookedAt = &room, booked.BookedAt
 	fact.Cluster = cmp.Or(fact.Cluster, booked.Cluster)
@@ -229,13 +239,19 @@ func (b *Books) take(cell string, booking v1alpha1.Booking) {
 // expired tells whether a booking that nothing stands for is to be dropped; if not, somebody must look again.
 func (b *Books) expired(booking v1alpha1.Booking) bool {
 	left := expiry - b.now.Sub(booking.BookedAt.Time)
-	if left > 0 && (b.next == 0 || left < b.next) {
-		b.next = left
+	if left > 0 {
+		b.lookAgain(left)
 	}
 	return left <= 0
 }
 
-// Next is when a booking may expire, from now; 0: none will.
+func (b *Books) lookAgain(after time.Duration) {
+	if b.next == 0 || after < b.next {
+		b.next = after
+	}
+}
+
+// Next is when something that is booked may be free without any event, from now; 0: nothing will.
 func (b *Books) Next() time.Duration { return b.next }
 
 // Taken tells whether a guest has that id.

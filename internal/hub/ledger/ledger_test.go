@@ -96,7 +96,11 @@ func TestCount(t *testing.T) {
 		"Bound":   {reason: "who does not know of those who wait drops nothing", change: func(s *Source) { booked(s, another("", expiry)); s.Bound = true }, want: 1500, port: 20002},
 		"Growth":  {reason: "the order may not show it yet", change: func(s *Source) { own(s, 3000, growthTrial-time.Second) }, want: 3000, port: 20001},
 		"Shrinks": {reason: "the order is smaller, and nobody writes it any more", change: func(s *Source) { own(s, 3000, growthTrial) }, want: 1000, port: 20001},
-		"Larger":  {reason: "an operator has given the order more", change: func(s *Source) { own(s, 10, time.Second) }, want: 1000, port: 20001},
+		"Unsized": {reason: "its template is gone: nobody can say what the order will take that is written when it is back", change: func(s *Source) {
+			own(s, 3000, time.Hour)
+			s.Orders = nil
+		}, want: 3000, port: 20001},
+		"Larger": {reason: "an operator has given the order more", change: func(s *Source) { own(s, 10, time.Second) }, want: 1000, port: 20001},
 		"Orphan": {reason: "it may be adopted, and is booked then", change: func(s *Source) {
 			lost := s.Orders[0].Spec
 			lost.ID, lost.Endpoint.PlainPort = "g000000003", 20001
@@ -116,6 +120,37 @@ func TestCount(t *testing.T) {
 			}
 			if got := books.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; got != tc.port {
 				t.Errorf("%s: port %d is free, want %d", tc.reason, got, tc.port)
+			}
+		})
+	}
+}
+
+// TestNext: when something that is booked is free without any event somebody must look again: a Cluster may wait for it.
+func TestNext(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		own    int64         // thousandths of a core that are booked for the guest, whose order has 1000,
+		age    time.Duration // since then
+		other  time.Duration // the age of another booking that nothing stands for; 0: there is none
+		want   time.Duration
+	}{
+		"Nothing":     {reason: "all is as ordered", own: 1000, age: time.Second},
+		"GivenBack":   {reason: "the order is smaller; a write that gives the guest more may be under way", own: 3000, age: 20 * time.Second, want: growthTrial - 20*time.Second},
+		"Free":        {reason: "the order is smaller, and has been for long", own: 3000, age: growthTrial},
+		"Unwanted":    {reason: "nothing stands for a booking", own: 1000, age: time.Hour, other: 10 * time.Second, want: expiry - 10*time.Second},
+		"SoonerCount": {reason: "both", own: 3000, age: growthTrial - time.Second, other: 10 * time.Second, want: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := source()
+			b := bookingOf(order.BookingFor(&s.Orders[0]), "team", "1", cpu(tc.own))
+			b.BookedAt = metav1.NewTime(now.Add(-tc.age))
+			room := s.Ledgers["cell.c"].Head
+			room.Bookings = append(room.Bookings, b)
+			if tc.other > 0 {
+				room.Bookings = append(room.Bookings, another("", tc.other))
+			}
+			if got := Count(s).Next(); got != tc.want {
+				t.Errorf("%s: look again in %s, want %s", tc.reason, got, tc.want)
 			}
 		})
 	}
@@ -180,5 +215,18 @@ func TestBookThenPending(t *testing.T) {
 	}
 	if port := next.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; port != 20002 {
 		t.Errorf("port %d is offered besides, want 20002", port)
+	}
+	got.Region = "r"
+	next.Unbook(got)
+	if next.Taken(want.ID) || promised(next) != 1000 {
+		t.Errorf("after Unbook %dm are promised", promised(next))
+	}
+	if port := next.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; port != want.PlainPort {
+		t.Errorf("port %d is offered then, want %d", port, want.PlainPort)
+	}
+	for _, written := range slices.Concat(next.changed()...) {
+		if slices.ContainsFunc(written.Bookings(), func(b v1alpha1.Booking) bool { return b.ID == want.ID }) {
+			t.Errorf("Ledger %s still has it", written.Head.Name)
+		}
 	}
 }

@@ -64,17 +64,39 @@ func (s *Store) Read(ctx context.Context, names []string) (map[string]Volume, er
 	return ledgers, nil
 }
 
-// Fetch a Ledger, then its base: in this order a base that is newer than the Ledger is all that can happen.
+// fetchTries bounds how often Fetch begins again. Whoever writes a Ledger so often conflicts with everybody else.
+const fetchTries = 5
+
+// Fetch a Ledger and its base as they were at one time: the Ledger, its base, and the Ledger again, until it did not
+// change in between. A base that has taken what later Ledgers said would count as older than the one that was read.
 func Fetch(ctx context.Context, from client.Reader, name string) (Volume, error) {
-	v := Volume{Head: &v1alpha1.Ledger{}, Base: &v1alpha1.Ledger{}}
-	v.Head.Name, v.Base.Name = name, v1alpha1.BaseLedger(name)
-	for _, ledger := range []*v1alpha1.Ledger{v.Head, v.Base} {
-		if err := from.Get(ctx, client.ObjectKeyFromObject(ledger), ledger); client.IgnoreNotFound(err) != nil {
-			return Volume{}, fmt.Errorf("read Ledger %s: %w", ledger.Name, err)
+	read := func(name string) (*v1alpha1.Ledger, error) {
+		ledger := &v1alpha1.Ledger{}
+		err := client.IgnoreNotFound(from.Get(ctx, client.ObjectKey{Name: name}, ledger))
+		if err != nil {
+			return nil, fmt.Errorf("read Ledger %s: %w", name, err)
 		}
-		ledger.ManagedFields = nil
+		ledger.Name, ledger.ManagedFields = name, nil
+		return ledger, nil
 	}
-	return v, nil
+	head, err := read(name)
+	for range fetchTries {
+		if err != nil {
+			return Volume{}, err
+		}
+		var base, again *v1alpha1.Ledger
+		if base, err = read(v1alpha1.BaseLedger(name)); err != nil {
+			return Volume{}, err
+		}
+		if again, err = read(name); err == nil && again.ResourceVersion == head.ResourceVersion {
+			return Volume{Head: head, Base: base}, nil
+		}
+		head = again
+	}
+	if err == nil {
+		err = conflict(apierrors.NewAlreadyExists(v1alpha1.GroupVersion.WithResource("ledgers").GroupResource(), name))
+	}
+	return Volume{}, err
 }
 
 // Stood tells whether something stood for a guest's booking when Books were last written.
@@ -128,12 +150,20 @@ func (s *Store) writeVolume(ctx context.Context, next edit) error {
 	return nil
 }
 
+// write a copy: the answer is decoded into what is sent, and what is booked is shared with other Volumes and the cache.
 func (s *Store) write(ctx context.Context, ledger *v1alpha1.Ledger) error {
-	defer func() { ledger.ManagedFields = nil }()
-	if ledger.ResourceVersion == "" {
-		return s.writer.Create(ctx, ledger)
+	sent := ledger.DeepCopy()
+	write := s.writer.Create
+	if ledger.ResourceVersion != "" {
+		write = func(ctx context.Context, o client.Object, _ ...client.CreateOption) error {
+			return s.writer.Update(ctx, o)
+		}
 	}
-	return s.writer.Update(ctx, ledger)
+	if err := write(ctx, sent); err != nil {
+		return err
+	}
+	ledger.ResourceVersion, ledger.UID = sent.ResourceVersion, sent.UID
+	return nil
 }
 
 // conflict makes one of a Ledger that somebody else created, or removed, meanwhile.

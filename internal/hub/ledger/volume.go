@@ -15,11 +15,11 @@ const foldAt = 32
 
 // Volume is a Ledger and its base. Both may be empty; what is in them is shared, and only read.
 //
-// Whoever changes bookings writes the Ledger on the version that it read. Three rules make it safe to read the Ledger,
-// then the base, and to write the base, then the Ledger, whoever else does the same and dies in between: the base only
-// takes what the Ledger said before, which was promised already; it is written on the version that was read, too; and
-// an id that a Ledger says something of stays in it until the base has it. So an old Ledger on a new base says what it
-// said on the old one.
+// Whoever changes bookings writes the Ledger on the version that it read. Four rules make it safe to write the base,
+// then the Ledger, whoever else does the same and dies in between: the base only takes what the Ledger said before, which
+// was promised already; it is written on the version that was read, too; an id that a Ledger says something of stays
+// in it until the base has it, so that the Ledger on a new base says what it said on the old one; and the Ledger that
+// is read is still the same after the base was (Fetch), so that the base is at most one fold ahead of it.
 type Volume struct {
 	Head, Base *v1alpha1.Ledger
 }

@@ -74,14 +74,15 @@ func Adoption(cluster *v1alpha1.Cluster, cells []v1alpha1.Cell) (string, *v1alph
 	}
 	for i := range cells {
 		if cells[i].Name == name {
-			orphan, problem := adoptable(cluster, &cells[i], id)
+			orphan, problem := Adoptable(cluster, &cells[i], id)
 			return name, orphan, problem
 		}
 	}
 	return "", nil, refuse("there is no cell %s where the Cluster may lie", name)
 }
 
-func adoptable(cluster *v1alpha1.Cluster, cell *v1alpha1.Cell, id string) (*v1alpha1.Orphan, *resolve.Problem) {
+// Adoptable is the orphan of a cell that a Cluster may have under its id. The problem says why it may not.
+func Adoptable(cluster *v1alpha1.Cluster, cell *v1alpha1.Cell, id string) (*v1alpha1.Orphan, *resolve.Problem) {
 	orphan := Orphan(cell, id)
 	switch {
 	case orphan == nil:

@@ -27,7 +27,7 @@ func (r *reconciler) planAnywhere(ctx context.Context, p *pass) error {
 		}
 		chosen[d.booking.Region] = append(chosen[d.booking.Region], d)
 	}
-	p.again = s.books.Next()
+	p.lookAgain(s.books.Next())
 	var (
 		mu  sync.Mutex // of p
 		all errgroup.Group

@@ -27,22 +27,35 @@ type decision struct {
 
 // decide what a waiting Cluster gets, and book it. The ways in order:
 //
-//   - it is booked already, and the bind failed or the cache does not show it yet: the same again;
+//   - it is booked already, and the bind failed or the cache does not show it yet: the same again, unless it or the
+//     fleet has changed since so that it may not lie there;
 //   - an order for it exists, so its labels were lost: back to that order;
 //   - it asks to adopt an orphan: that orphan's place;
 //   - otherwise a new place, in the cell of its label if it was bound there without a booking.
 func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
+	existing := order.Live(s.ordersOf(cluster))
 	if booked, ok := s.books.Pending(cluster.UID); ok {
 		booked.Region = s.regionOf(booked.Cell)
-		return decision{cluster: cluster, booking: &booked}
+		if existing != nil || s.fits(cluster, booked) {
+			return decision{cluster: cluster, booking: &booked, evidence: s.evidence(cluster, booked, placement.Decision{Cell: booked.Cell, Zones: booked.Zones})}
+		}
+		s.books.Unbook(booked)
 	}
-	if existing := order.Live(s.ordersOf(cluster)); existing != nil {
+	if existing != nil {
 		return rejoin(cluster, existing)
 	}
 	if cluster.Annotations[v1alpha1.AnnotationAdopt] != "" {
 		return s.adopt(cluster)
 	}
 	return s.place(cluster)
+}
+
+// fits tells whether a Cluster may still have what an earlier pass booked for it. Residency and version may have
+// been edited since, Regions and cells, too; the rest of what placement goes by cannot be.
+func (s *snapshot) fits(cluster *v1alpha1.Cluster, booked order.Booking) bool {
+	resolved, problem := resolve.Cluster(cluster.Spec, s.catalogue)
+	return problem == nil && s.fleet.Refusal(cluster.Spec.Residency, booked.Region) == "" &&
+		slices.Contains(s.books.Cells[booked.Cell].Versions, resolved.Version)
 }
 
 func (s *snapshot) ordersOf(cluster *v1alpha1.Cluster) []v1alpha1.ControlPlane {
@@ -163,7 +176,7 @@ func (s *snapshot) residencyProblem(cluster *v1alpha1.Cluster) *resolve.Problem 
 	return &resolve.Problem{Reason: v1alpha1.ReasonResidencyUnmet, Message: "no region that the Cluster may lie in meets its residency; " + strings.Join(refusals, "; ")}
 }
 
-// evidence of a decision.
+// evidence of a decision. Of one that an earlier pass made, and did not come to write, the scores are not known any more.
 func (s *snapshot) evidence(cluster *v1alpha1.Cluster, booking order.Booking, placed placement.Decision) *v1alpha1.ClusterPlacement {
 	evidence := &v1alpha1.ClusterPlacement{
 		Region: booking.Region, Cell: placed.Cell, Zones: placed.Zones, Score: placed.Score, Scores: placed.Scores, Others: placed.Others,

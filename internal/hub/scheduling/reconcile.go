@@ -29,6 +29,9 @@ const (
 	writesAtOnce = 32
 	// staleRetry is how long a pass that ran on a stale cache waits for the cache.
 	staleRetry = 50 * time.Millisecond
+	// unseenRetry is how long a pass waits for the cache to show what was written of Clusters that it passed over: the
+	// event that brings a status wakes nobody.
+	unseenRetry = 500 * time.Millisecond
 	// maxRejected is the schema's limit of Cluster.status.rejectedCells.
 	maxRejected = 100
 )
@@ -63,6 +66,13 @@ type pass struct {
 	again     time.Duration // until the next look; 0 for whenever something changes
 }
 
+// lookAgain no later than after a time.
+func (p *pass) lookAgain(after time.Duration) {
+	if after > 0 && (p.again == 0 || after < p.again) {
+		p.again = after
+	}
+}
+
 // Reconcile schedules the region that the request names.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	p := &pass{name: request.Name}
@@ -90,13 +100,20 @@ func (r *reconciler) plan(ctx context.Context, p *pass) error {
 	for _, cluster := range r.waiting(p, s) {
 		p.decisions = append(p.decisions, s.decide(cluster))
 	}
-	p.again = s.books.Next()
+	p.lookAgain(s.books.Next())
 	return r.store.Write(ctx, s.books)
 }
 
-// waiting Clusters of the pass, the oldest first, without those that the cache shows as they were.
+// waiting Clusters of the pass, the oldest first, without those that the cache shows as they were: for them the
+// pass looks again.
 func (r *reconciler) waiting(p *pass, s *snapshot) []*v1alpha1.Cluster {
-	waiting := slices.DeleteFunc(s.waiting(p.name), func(c *v1alpha1.Cluster) bool { return r.written.Stale(c) })
+	waiting := slices.DeleteFunc(s.waiting(p.name), func(c *v1alpha1.Cluster) bool {
+		stale := r.written.Stale(c)
+		if stale {
+			p.lookAgain(unseenRetry)
+		}
+		return stale
+	})
 	slices.SortFunc(waiting, olderFirst)
 	return waiting
 }

@@ -128,6 +128,71 @@ func TestStaleCacheRepeatsItself(t *testing.T) {
 	}
 }
 
+// TestPassedOverIsLookedAtAgain: a Cluster whose last status the cache does not show is passed over, and the event that
+// brings it wakes nobody.
+func TestPassedOverIsLookedAtAgain(t *testing.T) {
+	r, api := region(t, 10, interceptor.Funcs{}, waitingCluster("a", time.Hour))
+	written := waitingCluster("a", time.Hour)
+	written.ResourceVersion = "1000000" // the cache shows what comes before
+	r.written.Wrote(written)
+	result, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "r"}})
+	if _, bound := bookingOf(t, api, "a"); err != nil || bound || result.RequeueAfter != unseenRetry {
+		t.Errorf("bound %t, looked at again in %s, error %v", bound, result.RequeueAfter, err)
+	}
+}
+
+// TestEditedWhileBooked: what is booked for a Cluster is not given to it when it may not lie there any more; and its evidence
+// comes with the bind whichever pass made the booking.
+func TestEditedWhileBooked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		edit   func(*v1alpha1.Cluster)
+		want   string // reason of Scheduled; empty: bound
+	}{
+		"Same":      {reason: "nothing has changed", edit: func(*v1alpha1.Cluster) {}},
+		"Residency": {reason: "its region is not in eu", edit: func(c *v1alpha1.Cluster) { c.Spec.Residency = &v1alpha1.Residency{Areas: []string{"eu"}} }, want: v1alpha1.ReasonResidencyUnmet},
+		"Version":   {reason: "the cell does not have the version", edit: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.37.0" }, want: v1alpha1.ReasonNoRoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			killed := true
+			r, api := region(t, 1, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+				if killed {
+					return context.Canceled
+				}
+				return api.Patch(ctx, object, patch, options...)
+			}}, waitingCluster("a", time.Hour), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
+			if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "r"}}); err == nil {
+				t.Fatal("the hub was not killed")
+			}
+			killed = false
+			edited := &v1alpha1.Cluster{}
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {
+				t.Fatal(err)
+			}
+			tc.edit(edited)
+			if err := api.Update(t.Context(), edited); err != nil {
+				t.Fatal(err)
+			}
+			r.schedule(t)
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {
+				t.Fatal(err)
+			}
+			evidence, ok := order.Explanation(edited)
+			_, bound := order.BookingOf(edited)
+			if bound != (tc.want == "") || bound && (!ok || evidence.Placement.Cell != "c" || evidence.Placement.Region != "r") {
+				t.Errorf("%s: bound %t, evidence %+v", tc.reason, bound, evidence.Placement)
+			}
+			if condition := meta.FindStatusCondition(edited.Status.Conditions, v1alpha1.ConditionScheduled); tc.want != "" && (condition == nil || condition.Reason != tc.want) {
+				t.Errorf("%s: %+v", tc.reason, condition)
+			}
+			var room v1alpha1.Ledger
+			if err := api.Get(t.Context(), client.ObjectKey{Name: "cell.c"}, &room); err != nil || (len(room.Bookings) == 0) != (tc.want != "") {
+				t.Errorf("%s: booked %+v, error %v", tc.reason, room.Bookings, err)
+			}
+		})
+	}
+}
+
 func TestClusterWithAnOrderGoesBackToIt(t *testing.T) {
 	existing := func(change ...func(*v1alpha1.ControlPlane)) *v1alpha1.ControlPlane {
 		o := &v1alpha1.ControlPlane{ObjectMeta: metav1.ObjectMeta{Namespace: "cell-c", Name: "abcdefghij"}, Spec: v1alpha1.ControlPlaneSpec{

@@ -85,10 +85,14 @@ func TestForsaken(t *testing.T) {
 	b.apply(m)
 	before := b.ready("g")
 	m.Components[0].Args = append(m.Components[0].Args, "new")
-	m.Components[0].StopSeconds = 1
-	b.apply(m) // it ignores SIGTERM for a second
+	m.Components[0].StopSeconds = 60
+	b.apply(m) // it ignores SIGTERM
 	eventually(t, "the API server is told to end", func() bool { return !b.component("g", "api-a").Ready })
 	if err := syscall.Kill(before[1], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that is seen while it is", func() bool { return b.component("g", "kcm-a").PID != before[1] })
+	if err := syscall.Kill(before[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	var after []int
