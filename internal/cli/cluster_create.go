@@ -40,7 +40,7 @@ that --area and --certification allow.
 The same is done by 'kubectl apply' of a Cluster in the hub; 'myriad cluster get NAME -o yaml' shows one.`,
 		Example: "  myriad cluster create hello --region cn-hangzhou --wait\n" +
 			"  myriad cluster create prod --region eu-frankfurt --availability zonal --version v1.36.3\n" +
-			"  myriad cluster create records --area eu --certification gdpr --vpc main --nodes 60",
+			"  myriad cluster create records --area eu --certification gdpr --vpc shared --nodes 60",
 		Args: arguments(1, 1),
 		RunE: func(command *cobra.Command, given []string) error {
 			order.name = given[0]

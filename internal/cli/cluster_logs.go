@@ -25,7 +25,8 @@ func newClusterLogs(s *session) *cobra.Command {
 		Use:   "logs NAME [COMPONENT]",
 		Short: "Print the log of a component of a cluster's control plane",
 		Long: `Print the log of a component of a cluster's control plane, such as kube-apiserver-a. The zone may be
-left out where there is one such component only. Logs are read from the local fleet's directory, so this works on its machine.`,
+left out where there is one such component only. Logs are read from the local fleet's directory, so this works on its machine,
+and not for clusters in cells that are Kubernetes clusters: there, 'kubectl logs' in the namespace myriad-<id> shows them.`,
 		Example: "  myriad cluster logs hello kube-apiserver -f\n  myriad cluster logs hello etcd-a --tail -1",
 		Args:    arguments(1, 2),
 		ValidArgsFunction: func(command *cobra.Command, given []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -36,7 +36,9 @@ const (
 func newKubectl(s *session) *cobra.Command {
 	role := "admin"
 	command := &cobra.Command{
-		Use:   "kubectl CLUSTER -- ARGUMENT...",
+		Use:                   "kubectl [flags] CLUSTER -- ARGUMENT...",
+		DisableFlagsInUseLine: true, // they come before CLUSTER
+
 		Short: "Run kubectl against a cluster",
 		Long: `Run the kubectl of a cluster's own version against it, with a certificate that lives for an hour.
 

@@ -23,7 +23,7 @@ func newNetworkExplain(s *session) *cobra.Command {
 		Long: `Show why a cluster has its ranges: what it asked for, how their sizes came out, what else lies in its VPC, and how
 many interfaces of the cell's nodes the VPC takes. For a VPC, named by its region: every range with its cluster, and the
 free blocks.`,
-		Example:           "  myriad network explain hello\n  myriad network explain cn-hangzhou/main\n  myriad network explain hello -o json",
+		Example:           "  myriad network explain hello\n  myriad network explain cn-hangzhou/shared\n  myriad network explain hello -o json",
 		Args:              arguments(1, 1),
 		ValidArgsFunction: s.completeWords(false, s.clusterNames),
 		RunE: func(command *cobra.Command, given []string) error {

@@ -66,7 +66,7 @@ func mustHaveRegion(fleet capacity.Fleet, region string) error {
 		}
 	}
 	if region == "" {
-		return fail(exitNotFound, "the fleet has no cell; add one with 'myriad cell join'")
+		return fail(exitNotFound, "the fleet has no cell; run 'myriad up', or have a Kubernetes cluster join: myriad up --cell NAME=KUBECONFIG")
 	}
 	return fail(exitNotFound, "%s", suggest.NotFound("region with cells:", region, fleet.Regions()))
 }

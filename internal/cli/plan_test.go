@@ -132,7 +132,7 @@ func TestPlanIsForOperators(t *testing.T) {
 func TestPlanEmptyFleet(t *testing.T) {
 	f := newFixture(t, interceptor.Funcs{})
 	f.want(exitNotFound, "plan", "capacity")
-	f.wantError("the fleet has no cell; add one with 'myriad cell join'")
+	f.wantError("the fleet has no cell; run 'myriad up', or have a Kubernetes cluster join: myriad up --cell NAME=KUBECONFIG")
 }
 
 // TestPlanFleetFile: every problem is listed with its place and what to write instead.

@@ -45,7 +45,7 @@ restarts of everything, until 'myriad zone restore'. With a region the zone fail
 			return s.drill(command.Context(), drillOrder{place: given[0], zone: given[1], drill: &drill, wait: wait})
 		},
 	}
-	command.Flags().StringVar(&mode, "mode", mode, "kill: everything is killed and held stopped; hang: everything is held by SIGSTOP")
+	command.Flags().StringVar(&mode, "mode", mode, "kill: everything is killed and held stopped; hang: everything is held by SIGSTOP (not in a cell that is a Kubernetes cluster; take it back with 'zone restore')")
 	command.Flags().BoolVar(&wait, "wait", wait, "wait until the drill is in force")
 	must(command.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]string{"kill", "hang"}, cobra.ShellCompDirectiveNoFileComp)))
 	return command
