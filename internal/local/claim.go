@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -146,8 +145,8 @@ func (r registry) note(octet int, home string) bool {
 
 // touch a claim, so that whatever clears /var/tmp by age leaves it alone for another while.
 func (r registry) touch(octet int) {
-	now := time.Now()
-	_ = os.Chtimes(r.file(octet), now, now) // if it goes, reclaim notes it anew
+	now := unix.Timespec{Nsec: unix.UTIME_NOW}
+	_ = unix.UtimesNanoAt(unix.AT_FDCWD, r.file(octet), []unix.Timespec{now, now}, 0) // if it goes, reclaim notes it anew
 }
 
 // stale says that a claim's home is gone or has another network now.
