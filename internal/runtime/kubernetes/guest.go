@@ -218,15 +218,19 @@ func (g *guest) memory(component string) *memory {
 	return m
 }
 
-// pace asks for a start slot or gives it back, and decides again if it got one.
+// pace asks for a start slot or gives it back, and decides again if it got one. A guest that waits for one
+// may come to need none: a drill holds what it would have started.
 func (g *guest) pace(ctx context.Context, s *scope) {
-	if s.plan.NeedSlot {
+	switch {
+	case s.plan.NeedSlot:
 		until, got := g.acquire(ctx, g.id)
 		if !got {
 			return
 		}
 		s.view.Slot, s.view.SlotUntil = true, until
 		s.plan = roll.Decide(&s.view)
+	case !s.view.Slot:
+		g.leave(g.id)
 	}
 	switch {
 	case s.plan.DropSlot:

@@ -1,11 +1,13 @@
 package kubernetes_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -87,6 +89,30 @@ func TestSlots(t *testing.T) {
 	f.awaitComponent(second.ID, "etcd-a", "is queued", func(c runtime.Component) bool { return c.State == runtime.Queued })
 	cluster.nodes.set(objects.NamespaceName(first.ID), "kube-apiserver-a", nil)
 	f.awaitReady(second.ID)
+}
+
+// TestSlotOfDeleted: a guest that is being deleted gives its slot back, however long its end takes.
+func TestSlotOfDeleted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *kubernetes.Options) { o.Slots = 1 })
+	first, second := orderOf(v1alpha1.Single), orderOf(v1alpha1.Single)
+	namespace := objects.NamespaceName(first.ID)
+	cluster.nodes.set(namespace, "kube-apiserver-a", starting)
+	cluster.nodes.keepVolumes(namespace, true)
+	f.apply(f.manifest(first))
+	f.awaitComponent(first.ID, "kube-apiserver-a", "starts", func(c runtime.Component) bool { return c.State == runtime.Starting })
+	f.apply(f.manifest(second))
+	f.awaitComponent(second.ID, "etcd-a", "is queued", func(c runtime.Component) bool { return c.State == runtime.Queued })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := f.Delete(ctx, first.ID); err == nil {
+		t.Error("it is deleted, and its volume is still there")
+	}
+	f.awaitReady(second.ID)
+	cluster.nodes.keepVolumes(namespace, false)
+	if err := f.Delete(t.Context(), first.ID); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestDropped: what is dropped from the manifest is removed, with its data.
