@@ -7,7 +7,6 @@ import (
 
 // TestWriting: nothing is written without the right to write, not even by who had it a moment ago.
 func TestWriting(t *testing.T) {
-	held, lose := context.WithCancel(t.Context())
 	lost, end := context.WithCancel(t.Context())
 	end()
 	cases := map[string]struct {
@@ -15,7 +14,7 @@ func TestWriting(t *testing.T) {
 		held   heldLease
 		writes bool
 	}{
-		"Held": {"the right is there", heldLease{held}, true},
+		"Held": {"the right is there", heldLease{t.Context()}, true},
 		"Lost": {"it has ended", heldLease{lost}, false},
 		"None": {"another agent has it, or nobody knows yet who", heldLease{}, false},
 	}
@@ -34,5 +33,4 @@ func TestWriting(t *testing.T) {
 			}
 		})
 	}
-	lose()
 }

@@ -67,7 +67,7 @@ type Runtime struct {
 	trouble error
 	guests  map[string]*guest
 	drills  map[string]v1alpha1.DrillMode // by zone
-	classes bool                          // PriorityClasses are in place
+	classes bool                          // PriorityClasses have been put in place
 }
 
 // New makes a Runtime; Run makes it work.
