@@ -14,6 +14,7 @@ import (
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
+	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/roll"
 )
 
 // Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses:
@@ -76,8 +77,8 @@ func (r *Runtime) Observe(ctx context.Context, id string) (runtime.Observation, 
 		return runtime.Observation{}, err
 	}
 	if g := r.known(id); g != nil {
-		if o, ok := g.observation(); ok {
-			return o, nil
+		if w, deleting := g.current(); w != nil && !deleting {
+			return g.observe(ctx, w)
 		}
 	}
 	s, err := r.read(ctx, id)
@@ -87,23 +88,34 @@ func (r *Runtime) Observe(ctx context.Context, id string) (runtime.Observation, 
 	return runtime.Observation{Exists: s.exists}, nil
 }
 
-// observation is how the guest was when it was last looked at; before that, what the manifest will be.
-func (g *guest) observation() (runtime.Observation, bool) {
+// observe is how the guest was when it was last looked at. Where nobody has looked by its manifest yet, as after a
+// restart of the agent, it is what the caches hold, seen by somebody who remembers nothing and writes nothing.
+func (g *guest) observe(ctx context.Context, w *wanted) (runtime.Observation, error) {
+	if o, ok := g.seen(w); ok {
+		return o, nil
+	}
+	s := &scope{wanted: w, messages: map[string]string{}}
+	var err error
+	if s.state, err = g.read(ctx, g.id); err != nil {
+		return runtime.Observation{}, err
+	}
+	stranger := newGuest(g.Runtime, g.id)
+	stranger.unpaced = true // only who asks for a slot can tell whether it has to wait
+	stranger.look(s)
+	s.plan = roll.Decide(&s.view)
+	o := stranger.sum(s, nil)
+	o.Exists = true // the caches may not know yet of a guest that is new
+	return o, nil
+}
+
+// seen is how the guest was when it was last looked at; false where that was not by these components.
+func (g *guest) seen(w *wanted) (runtime.Observation, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.wanted == nil || g.deleting {
+	if g.observed == nil || len(g.observed.Components) != len(w.components) {
 		return runtime.Observation{}, false
 	}
-	if g.observed != nil && len(g.observed.Components) == len(g.wanted.components) {
-		return runtime.Observation{Exists: g.observed.Exists, Components: slices.Clone(g.observed.Components)}, true
-	}
-	o := runtime.Observation{Exists: true}
-	for i := range g.wanted.components {
-		o.Components = append(o.Components, runtime.Component{
-			Name: g.wanted.components[i].name, State: runtime.Waiting, Since: g.Clock.Now(),
-		})
-	}
-	return o, true
+	return runtime.Observation{Exists: g.observed.Exists, Components: slices.Clone(g.observed.Components)}, true
 }
 
 // List returns the ids of the guests that have a namespace of ours, in their order.
