@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -149,8 +150,8 @@ func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
 	return r.changes.Watch(ctx, func() []string { return known }), nil
 }
 
-// Hold puts exactly these drills in force, until the next call. A zone can only be held killed: from
-// outside its nodes nobody can stop a process and let it live.
+// Hold puts exactly these drills in force, until the next call. A zone can only be held killed, for from outside its
+// nodes nobody can stop a process and let it live: what else is asked for, a runtime.PartlyHeldError tells.
 func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
 	if len(drills) > 0 {
 		if err := r.writable(); err != nil {
@@ -158,6 +159,7 @@ func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
 		}
 	}
 	held := map[string]v1alpha1.DrillMode{}
+	var inForce []v1alpha1.Drill
 	var hung []string
 	for _, drill := range drills {
 		if drill.Mode != v1alpha1.DrillKill {
@@ -165,14 +167,18 @@ func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
 			continue
 		}
 		held[drill.Zone] = drill.Mode
+		inForce = append(inForce, drill)
 	}
 	r.mu.Lock()
+	changed := !maps.Equal(r.drills, held)
 	r.drills = held
 	r.mu.Unlock()
-	r.enqueueAll()
+	if changed {
+		r.enqueueAll()
+	}
 	if len(hung) > 0 {
-		return r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
-			"a cell that is a Kubernetes cluster cannot hang a zone: use mode Kill, or stop the zone's nodes themselves"))
+		return &runtime.PartlyHeldError{InForce: inForce, Cause: r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
+			"a cell that is a Kubernetes cluster cannot hang a zone: use mode Kill, or stop the zone's nodes themselves"))}
 	}
 	return nil
 }

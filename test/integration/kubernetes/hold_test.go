@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -38,10 +39,15 @@ func TestDrill(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.awaitReady(order.ID)
-	err := f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillHang}})
-	if err == nil || !strings.Contains(err.Error(), "use mode Kill") {
-		t.Errorf("a zone is hung: %v", err)
+	kill := v1alpha1.Drill{Zone: "c", Mode: v1alpha1.DrillKill}
+	err := f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillHang}, kill})
+	var partly *runtime.PartlyHeldError
+	if !errors.As(err, &partly) || !slices.Equal(partly.InForce, []v1alpha1.Drill{kill}) || !strings.Contains(err.Error(), "zone b: ") ||
+		!strings.Contains(err.Error(), "use mode Kill") {
+		t.Errorf("a zone is to be hung, another killed: %v", err)
 	}
+	f.awaitComponent(order.ID, "etcd-c", "is held", func(c runtime.Component) bool { return c.State == runtime.Held })
+	f.awaitComponent(order.ID, "etcd-b", "runs on", func(c runtime.Component) bool { return c.Ready })
 }
 
 // TestDiscard throws a member's volume away: another one is there, and nothing else has changed.
