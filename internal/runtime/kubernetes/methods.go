@@ -2,11 +2,8 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -148,45 +145,6 @@ func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
 		return nil, err
 	}
 	return r.changes.Watch(ctx, func() []string { return known }), nil
-}
-
-// Hold puts exactly these drills in force, until the next call. A zone can only be held killed, for from outside its
-// nodes nobody can stop a process and let it live: what else is asked for, a runtime.PartlyHeldError tells.
-func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
-	if len(drills) > 0 {
-		if err := r.writable(); err != nil {
-			return err
-		}
-	}
-	held := map[string]v1alpha1.DrillMode{}
-	var inForce []v1alpha1.Drill
-	var hung []string
-	for _, drill := range drills {
-		if drill.Mode != v1alpha1.DrillKill {
-			hung = append(hung, drill.Zone)
-			continue
-		}
-		held[drill.Zone] = drill.Mode
-		inForce = append(inForce, drill)
-	}
-	r.mu.Lock()
-	changed := !maps.Equal(r.drills, held)
-	r.drills = held
-	r.mu.Unlock()
-	if changed {
-		r.enqueueAll()
-	}
-	if len(hung) > 0 {
-		return &runtime.PartlyHeldError{InForce: inForce, Cause: r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
-			"a cell that is a Kubernetes cluster cannot hang a zone: use mode Kill, or stop the zone's nodes themselves"))}
-	}
-	return nil
-}
-
-func (r *Runtime) drill(zone string) v1alpha1.DrillMode {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.drills[zone]
 }
 
 // Changed has a message when nodes have changed since the last one was taken.
