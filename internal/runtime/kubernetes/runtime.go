@@ -38,8 +38,8 @@ type Options struct {
 	Cell objects.Cell
 	// Zones of the cell, in the order in which Capacity tells of them. Empty: those of its nodes.
 	Zones []string
-	// Slots is how many guests may start at once; 0 for one per core of the ready nodes of the smallest
-	// zone.
+	// Slots is how many guests may start at once; 0 for slotsPerCore per core of the ready nodes of the
+	// smallest zone.
 	Slots int
 	// DrillsFile keeps the drills in force over a restart of the agent; empty: a restart ends them.
 	DrillsFile string
