@@ -15,32 +15,47 @@ import (
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/roll"
 )
 
-// Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses:
-// the same answer every time.
+// Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses: the same
+// answer every time. A Service that is gone comes back where it was, for a member of etcd is known by its address.
 func (r *Runtime) Reserve(ctx context.Context, id string, names []string) (map[string]string, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	if err := r.own(ctx, id); err != nil {
-		return nil, r.wrap("reserve addresses", err)
-	}
-	services, err := objects.Services(r.Cell, id, names)
+	hosts, err := r.reserve(ctx, id, names)
 	if err != nil {
 		return nil, r.wrap("reserve addresses", err)
 	}
+	return hosts, nil
+}
+
+func (r *Runtime) reserve(ctx context.Context, id string, names []string) (map[string]string, error) {
+	if err := r.own(ctx, id); err != nil {
+		return nil, err
+	}
+	services, err := objects.Services(r.Cell, id, names)
+	if err != nil {
+		return nil, err
+	}
+	there, err := r.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	hosts := make(map[string]string, len(names))
-	for _, service := range services {
+	for i, service := range services {
+		if address := there.lostAddress(names[i]); address != "" {
+			service.Spec.WithClusterIP(address)
+		}
 		d, err := newDraft(service)
 		if err == nil {
 			_, err = r.apply(ctx, d)
 		}
 		if err != nil {
-			return nil, r.wrap("reserve addresses", err)
+			return nil, err
 		}
 		host, _, err := unstructured.NestedString(d.object.Object, "spec", "clusterIP")
 		if err != nil || !isAddress(host) {
-			return nil, r.wrap("reserve addresses", fmt.Errorf("%s in namespace %s has clusterIP %q: want an address; delete it if its type was changed",
-				d.key, d.object.GetNamespace(), host))
+			return nil, fmt.Errorf("%s in namespace %s has clusterIP %q: want an address; delete it if its type was changed",
+				d.key, d.object.GetNamespace(), host)
 		}
 		hosts[d.name] = host
 	}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -203,34 +201,6 @@ func (f *fixture) versions(id string) map[string]string {
 		})
 	}
 	return versions
-}
-
-// TestRestart: an agent that restarts says of a guest what it is from the first moment on.
-func TestRestart(t *testing.T) {
-	t.Parallel()
-	f := &fixture{T: t, api: cluster.nodes.api, log: &syncBuffer{}}
-	f.cell = objects.Cell{Name: fmt.Sprintf("cell-%d", sequence.Add(1)), VolumeSize: volumeSize}
-	first, stop := f.start()
-	f.Runtime = first
-	f.awaitLease()
-	order, m := f.create(v1alpha1.Zonal)
-	cluster.nodes.set(objects.NamespaceName(order.ID), "kube-scheduler-b", crashing)
-	f.awaitComponent(order.ID, "kube-scheduler-b", "dies", func(c runtime.Component) bool { return c.State == runtime.BackOff })
-	before, err := f.Observe(t.Context(), order.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	f.Runtime, _ = f.start()
-	f.awaitLease()
-	f.apply(m)
-	after, err := f.Observe(t.Context(), order.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(runtime.Component{}, "Since")); diff != "" {
-		t.Errorf("after a restart (-before +after):\n%s", diff)
-	}
 }
 
 func (f *fixture) awaitLease() {

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,45 +48,6 @@ func TestDrill(t *testing.T) {
 	}
 	f.awaitComponent(order.ID, "etcd-c", "is held", func(c runtime.Component) bool { return c.State == runtime.Held })
 	f.awaitComponent(order.ID, "etcd-b", "runs on", func(c runtime.Component) bool { return c.Ready })
-}
-
-// TestDrillKept: a zone that is held stays so when the agent restarts, whether it finds its hub or not.
-func TestDrillKept(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "drills.json")
-	keep := func(o *kubernetes.Options) { o.DrillsFile = file }
-	f := &fixture{T: t, api: cluster.nodes.api, log: &syncBuffer{}}
-	f.cell = objects.Cell{Name: fmt.Sprintf("cell-%d", sequence.Add(1)), VolumeSize: volumeSize}
-	var stop func()
-	f.Runtime, stop = f.start(keep)
-	f.awaitLease()
-	order, m := f.create(v1alpha1.Zonal)
-	if err := f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillKill}}); err != nil {
-		t.Fatal(err)
-	}
-	held := func(o runtime.Observation) bool {
-		c, _ := o.Component("etcd-b")
-		return c.State == runtime.Held && len(f.pods(order.ID, "etcd-b")) == 0
-	}
-	f.await(order.ID, "zone b is held", held)
-	stop()
-	f.Runtime, _ = f.start(keep)
-	f.eventually("apply", func() error { return f.Apply(t.Context(), m) })
-	f.await(order.ID, "zone b is still held", held)
-	for i := range m.Components { // by a change that has to be made elsewhere the guest was looked at
-		if c := &m.Components[i]; c.Zone == "a" && c.Kind == controlplane.Scheduler {
-			c.Args = append(slices.Clone(c.Args), "--v=1")
-		}
-	}
-	f.apply(m)
-	f.eventually("the change is made", func() error {
-		set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: objects.NamespaceName(order.ID), Name: "kube-scheduler-a"}}
-		if f.get(set); !slices.Contains(set.Spec.Template.Spec.Containers[0].Args, "--v=1") {
-			return errors.New("not yet")
-		}
-		return nil
-	})
-	f.await(order.ID, "zone b is still held after that", held)
 }
 
 // TestDiscard throws a member's volume away: another one is there, and nothing else has changed.
