@@ -3,15 +3,19 @@ package kubernetes_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/controlplane"
@@ -52,6 +56,44 @@ func TestRestart(t *testing.T) {
 	if diff := cmp.Diff(before, after, cmpopts.IgnoreFields(runtime.Component{}, "Since")); diff != "" {
 		t.Errorf("after a restart (-before +after):\n%s", diff)
 	}
+}
+
+// takesNoSecrets is a cell's API server that never answers who writes a Secret.
+type takesNoSecrets struct{ http.RoundTripper }
+
+func (s takesNoSecrets) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Path, "/secrets/") {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// TestRestartTells: an agent that restarts tells how a guest is before it has written anything.
+func TestRestartTells(t *testing.T) {
+	t.Parallel()
+	f, stop := newStoppable(t)
+	order, m := f.create(v1alpha1.Single)
+	stop()
+	f.Runtime, _ = f.start(func(o *kubernetes.Options) {
+		o.Config = rest.CopyConfig(o.Config)
+		o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper { return takesNoSecrets{next} })
+	})
+	f.awaitLease()
+	events, err := f.Watch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := <-events; id != order.ID {
+		t.Fatalf("the watch begins with guest %q", id)
+	}
+	f.apply(m)
+	select {
+	case <-events:
+	case <-time.After(deadline):
+		t.Fatal("nothing is told of the guest")
+	}
+	f.awaitReady(order.ID)
 }
 
 // TestDrillKept: a zone that is held stays so when the agent restarts, whether it finds its hub or not.
