@@ -51,6 +51,7 @@ type Options struct {
 	//	identities/<id>/          guests' authorities and keys
 	//	certificates/<id>/        guests' leaf certificates
 	//	bootstrapped/<id>         guests whose inside has been set up
+	//	drills.json               zones that are held, where the runtime is part of the agent's process
 	Dir string
 	// Kubeconfig (a file) for the hub. The directory that holds it also holds the agent's client.crt
 	// and client.key, which are replaced on renewal.

@@ -129,7 +129,8 @@ func (k *kubernetesFlags) runtime(o agent.Options) (*kubernetes.Runtime, error) 
 		}
 	}
 	return kubernetes.New(kubernetes.Options{
-		Config: config, Cell: cell, Slots: k.slots, Identity: agentIdentity(o.Dir), Clock: o.Clock, Log: o.Log,
+		Config: config, Cell: cell, Slots: k.slots, DrillsFile: filepath.Join(o.Dir, "drills.json"), Identity: agentIdentity(o.Dir),
+		Clock: o.Clock, Log: o.Log,
 	})
 }
 

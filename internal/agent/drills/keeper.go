@@ -4,6 +4,7 @@ package drills
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/myriad-fleet/myriad/api/v1alpha1"
+	"github.com/myriad-fleet/myriad/internal/runtime"
 )
 
 // retry is the pause after the runtime refused.
@@ -22,7 +24,8 @@ type Hub interface {
 	Cell() *v1alpha1.Cell
 }
 
-// Runtime holds zones. It remembers the list by itself.
+// Runtime holds zones. It remembers the list by itself. One that cannot do all of it does what it can, and says so
+// by a runtime.PartlyHeldError.
 type Runtime interface {
 	Hold(ctx context.Context, drills []v1alpha1.Drill) error
 }
@@ -41,6 +44,9 @@ type Options struct {
 type Keeper struct {
 	Options
 	changed chan struct{}
+
+	asked     []v1alpha1.Drill // what the runtime answered last
+	complaint string           // the error that was logged last
 
 	mu      sync.Mutex
 	known   bool
@@ -73,8 +79,11 @@ func (k *Keeper) Run(ctx context.Context) {
 			return
 		case <-k.changed:
 		}
-		if err := k.hold(ctx); err != nil && ctx.Err() == nil {
-			k.Log.Error("the runtime did not take the drills; it is tried again", "error", err)
+		err := k.hold(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if k.complain(err); err != nil {
 			select {
 			case <-ctx.Done():
 			case <-k.Clock.After(retry):
@@ -84,22 +93,41 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-// hold hands over the Cell's drills, if they are not in force already. A Cell that is missing changes
-// nothing.
+// complain logs an error once for as long as it stays the same.
+func (k *Keeper) complain(err error) {
+	switch {
+	case err == nil:
+		k.complaint = ""
+	case err.Error() != k.complaint:
+		k.complaint = err.Error()
+		k.Log.Error("the runtime did not take the drills; it is tried again", "error", err)
+	}
+}
+
+// hold hands over the Cell's drills, if the runtime has not answered to them already. A Cell that is missing changes
+// nothing. What a runtime cannot do it cannot do the next time either: that is said once, and what it did is in force.
 func (k *Keeper) hold(ctx context.Context) error {
 	cell := k.Hub.Cell()
 	if cell == nil {
 		return nil
 	}
 	wanted := cell.Spec.Drills
-	if inForce, known := k.Drills(); known && slices.Equal(inForce, wanted) {
+	if _, known := k.Drills(); known && slices.Equal(k.asked, wanted) {
 		return nil
 	}
-	if err := k.Runtime.Hold(ctx, wanted); err != nil {
+	inForce := wanted
+	err := k.Runtime.Hold(ctx, wanted)
+	var partly *runtime.PartlyHeldError
+	switch {
+	case errors.As(err, &partly):
+		inForce = partly.InForce
+		k.Log.Error("the runtime cannot do all of the drills", "error", err)
+	case err != nil:
 		return err
 	}
+	k.asked = slices.Clone(wanted)
 	k.mu.Lock()
-	k.known, k.inForce = true, slices.Clone(wanted)
+	k.known, k.inForce = true, slices.Clone(inForce)
 	k.mu.Unlock()
 	k.InForce()
 	return nil

@@ -60,3 +60,42 @@ func TestRuntimeAway(t *testing.T) {
 		t.Error("what the gateways route by was taken away")
 	}
 }
+
+// TestRuntimeBack: a runtime that was away and is back may need a moment to see its guests. How long it was away does
+// not count against them, and what stays worse is reported however the reasons change.
+func TestRuntimeBack(t *testing.T) {
+	w := newWorld(t)
+	w.hub.orders[testID] = testOrder()
+	r := w.boot()
+	if err := w.settle(r); err != nil {
+		t.Fatal(err)
+	}
+	away, ready := map[string]error{"Observe": errors.New("connection refused")}, func(is bool) {
+		w.runtime.set("kube-apiserver-a", func(c *runtime.Component) { c.Ready = is })
+	}
+	steps := []struct {
+		reason string
+		after  time.Duration
+		fail   map[string]error
+		ready  bool
+		want   string
+	}{
+		{"it goes", 0, away, true, v1alpha1.ReasonReady},
+		{"it is back, and does not see the guest yet", 20 * time.Second, nil, false, v1alpha1.ReasonReady},
+		{"it sees the guest", grace / 2, nil, true, v1alpha1.ReasonReady},
+		{"the guest is down", time.Minute, nil, false, v1alpha1.ReasonReady},
+		{"it goes once more", grace / 2, away, false, v1alpha1.ReasonReady},
+		{"it is back, and the guest has been down all along", grace / 2, nil, false, v1alpha1.ReasonUnavailable},
+	}
+	for _, step := range steps {
+		w.clock.Step(step.after)
+		w.runtime.fail = step.fail
+		ready(step.ready)
+		if _, err := r.Reconcile(t.Context(), testID); (err != nil) != (step.fail != nil) {
+			t.Fatalf("%s: %v", step.reason, err)
+		}
+		if got := w.condition(v1alpha1.ConditionReady); got.Reason != step.want {
+			t.Errorf("%s: Ready is %s (%s), want %s", step.reason, got.Reason, got.Message, step.want)
+		}
+	}
+}

@@ -22,6 +22,7 @@ type record struct {
 	standing   *standing          // what the last look at all of it found; nil: it must be looked at again
 	conditions []metav1.Condition // as last reported
 	worseSince time.Time          // since when a guest that served looks worse; zero: it does not
+	awaySince  time.Time          // since when the runtime cannot say how such a guest is; zero: it can
 	complaint  string             // the error that was logged last
 	bootstrap  *background        // nil for none yet
 }

@@ -146,24 +146,25 @@ func (r *Reconciler) report(_ context.Context, s *scope) outcome {
 	return outcome{}
 }
 
-// hold returns for how long bad news of a guest that served is still to be kept back.
+// hold returns for how long bad news of a guest that served is still to be kept back. That the runtime was away says
+// nothing of the guest: what it tells once it is back has all of its own time.
 func (r *Reconciler) hold(s *scope, ready metav1.Condition) time.Duration {
 	bad := ready.Reason == v1alpha1.ReasonUnavailable || ready.Reason == v1alpha1.ReasonDegraded ||
 		ready.Reason == v1alpha1.ReasonComponentsFailed || ready.Reason == v1alpha1.ReasonApplyFailed
 	last := meta.FindStatusCondition(s.record.conditions, v1alpha1.ConditionReady)
 	if !bad || last == nil || last.Reason != v1alpha1.ReasonReady {
-		s.record.worseSince = time.Time{}
+		s.record.worseSince, s.record.awaySince = time.Time{}, time.Time{}
 		return 0
 	}
-	now := r.Clock.Now()
-	if s.record.worseSince.IsZero() {
-		s.record.worseSince = now
-	}
-	allowed := grace
+	since, allowed := &s.record.worseSince, grace
 	if ready.Reason == v1alpha1.ReasonApplyFailed {
-		allowed = awayGrace
+		since, allowed = &s.record.awaySince, awayGrace
 	}
-	return s.record.worseSince.Add(allowed).Sub(now)
+	now := r.Clock.Now()
+	if since.IsZero() {
+		*since = now
+	}
+	return since.Add(allowed).Sub(now)
 }
 
 // status is the whole report. What could not be found out this time stays as the hub has it: the

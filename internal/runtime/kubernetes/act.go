@@ -21,7 +21,7 @@ import (
 
 // carryOut writes what differs from the plan. What fails for one component holds up no other.
 func (g *guest) carryOut(ctx context.Context, s *scope) error {
-	if err := g.install(ctx); err != nil {
+	if err := g.installed(ctx); err != nil {
 		return err
 	}
 	if !g.owned || !s.state.exists {

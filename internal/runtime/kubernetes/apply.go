@@ -134,14 +134,20 @@ func (r *Runtime) ours(object client.Object, id string) bool {
 		labels[v1alpha1.LabelID] == id
 }
 
-// install puts what the cell needs once in place.
-func (r *Runtime) install(ctx context.Context) error {
+// installed makes sure that what the cell needs once was put in place.
+func (r *Runtime) installed(ctx context.Context) error {
 	r.mu.Lock()
 	done := r.classes
 	r.mu.Unlock()
 	if done {
 		return nil
 	}
+	return r.install(ctx)
+}
+
+// install puts what the cell needs once in place. The agent may write PriorityClasses and not read them:
+// apply them to repair them.
+func (r *Runtime) install(ctx context.Context) error {
 	var problems []error
 	for _, class := range objects.PriorityClasses() {
 		d, err := newDraft(class)

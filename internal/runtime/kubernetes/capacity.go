@@ -110,7 +110,8 @@ func (r *Runtime) volumes(ctx context.Context, in *nodes.Inventory) error {
 	return nil
 }
 
-// Fitness judges whether control planes can be run in the cell.
+// Fitness judges whether control planes can be run in the cell, and puts what the cell needs once in place
+// again: it is asked for about once a minute.
 func (r *Runtime) Fitness(ctx context.Context) (*metav1.Condition, error) {
 	facts := nodes.Facts{StorageClass: r.Cell.StorageClass}
 	config := rest.CopyConfig(r.Config)

@@ -54,6 +54,7 @@ func (r *Runtime) delete(ctx context.Context, id string) error {
 		g.mu.Unlock()
 		g.work.Lock() // what writes now ends first
 		defer g.work.Unlock()
+		r.release(id) // however long the rest takes: it starts nothing any more
 	}
 	var known []string
 	for {

@@ -109,7 +109,8 @@ func (s *scope) wakeIn(after time.Duration) {
 //  2. view:    what there is, beside what is wanted
 //  3. decide:  package roll says what to do
 //  4. carry out: write what differs
-//  5. publish: the observation
+//  5. publish: the observation; of a guest that was never looked at also before anything is written, for after a
+//     restart of the agent every Secret is
 func (g *guest) reconcile(ctx context.Context) (time.Duration, error) {
 	g.work.Lock()
 	defer g.work.Unlock()
@@ -125,6 +126,9 @@ func (g *guest) reconcile(ctx context.Context) (time.Duration, error) {
 	g.look(s)
 	s.plan = roll.Decide(&s.view)
 	g.pace(ctx, s)
+	if !g.wasSeen() {
+		g.publish(s, nil)
+	}
 	err = g.carryOut(ctx, s)
 	g.explain(ctx, s)
 	for i := range s.view.Components {
@@ -132,6 +136,12 @@ func (g *guest) reconcile(ctx context.Context) (time.Duration, error) {
 	}
 	g.publish(s, err)
 	return s.after, err
+}
+
+func (g *guest) wasSeen() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.observed != nil
 }
 
 // look makes the view of what there is.
@@ -218,15 +228,19 @@ func (g *guest) memory(component string) *memory {
 	return m
 }
 
-// pace asks for a start slot or gives it back, and decides again if it got one.
+// pace asks for a start slot or gives it back, and decides again if it got one. A guest that waits for one
+// may come to need none: a drill holds what it would have started.
 func (g *guest) pace(ctx context.Context, s *scope) {
-	if s.plan.NeedSlot {
+	switch {
+	case s.plan.NeedSlot:
 		until, got := g.acquire(ctx, g.id)
 		if !got {
 			return
 		}
 		s.view.Slot, s.view.SlotUntil = true, until
 		s.plan = roll.Decide(&s.view)
+	case !s.view.Slot:
+		g.leave(g.id)
 	}
 	switch {
 	case s.plan.DropSlot:
@@ -239,6 +253,21 @@ func (g *guest) pace(ctx context.Context, s *scope) {
 
 // publish makes the observation that others read, and tells watchers when it has changed.
 func (g *guest) publish(s *scope, problem error) {
+	o := g.sum(s, problem)
+	g.mu.Lock()
+	if g.wanted != s.wanted {
+		o = *outdated(&o)
+	}
+	changed := g.observed == nil || g.observed.Exists != o.Exists || !slices.Equal(g.observed.Components, o.Components)
+	g.observed = &o
+	g.mu.Unlock()
+	if changed {
+		g.changes.Notify(g.id)
+	}
+}
+
+// sum of a look: the observation that it makes.
+func (g *guest) sum(s *scope, problem error) runtime.Observation {
 	o := runtime.Observation{Exists: s.state.exists}
 	now := g.Clock.Now()
 	for i := range s.wanted.components {
@@ -254,16 +283,7 @@ func (g *guest) publish(s *scope, problem error) {
 		m.observed = c
 		o.Components = append(o.Components, c)
 	}
-	g.mu.Lock()
-	if g.wanted != s.wanted {
-		o = *outdated(&o)
-	}
-	changed := g.observed == nil || g.observed.Exists != o.Exists || !slices.Equal(g.observed.Components, o.Components)
-	g.observed = &o
-	g.mu.Unlock()
-	if changed {
-		g.changes.Notify(g.id)
-	}
+	return o
 }
 
 // component is how a component is, in the words that every runtime shares.

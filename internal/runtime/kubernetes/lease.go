@@ -145,12 +145,15 @@ func (l *lease) err() error {
 	return fmt.Errorf("kubernetes runtime: cell %s: Lease %s is not held yet: it is tried again", l.runtime.Cell.Name, name)
 }
 
-// writing is a context that also ends when the right to write does.
+// writing is a context that ends with the right to write, and has ended where that is gone: it may go between
+// the question for it and this one.
 func (l *lease) writing(ctx context.Context) context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held.ctx == nil {
-		return ctx
+	if l.held.ctx != nil {
+		return l.held.ctx
 	}
-	return l.held.ctx
+	ended, end := context.WithCancel(ctx)
+	end()
+	return ended
 }

@@ -2,10 +2,8 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,34 +12,50 @@ import (
 	"github.com/myriad-fleet/myriad/internal/controlplane"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
+	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/roll"
 )
 
-// Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses:
-// the same answer every time.
+// Reserve makes the namespace of a guest and the Services of its instances, and returns their addresses: the same
+// answer every time. A Service that is gone comes back where it was, for a member of etcd is known by its address.
 func (r *Runtime) Reserve(ctx context.Context, id string, names []string) (map[string]string, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
-	if err := r.own(ctx, id); err != nil {
-		return nil, r.wrap("reserve addresses", err)
-	}
-	services, err := objects.Services(r.Cell, id, names)
+	hosts, err := r.reserve(ctx, id, names)
 	if err != nil {
 		return nil, r.wrap("reserve addresses", err)
 	}
+	return hosts, nil
+}
+
+func (r *Runtime) reserve(ctx context.Context, id string, names []string) (map[string]string, error) {
+	if err := r.own(ctx, id); err != nil {
+		return nil, err
+	}
+	services, err := objects.Services(r.Cell, id, names)
+	if err != nil {
+		return nil, err
+	}
+	there, err := r.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	hosts := make(map[string]string, len(names))
-	for _, service := range services {
+	for i, service := range services {
+		if address := there.lostAddress(names[i]); address != "" {
+			service.Spec.WithClusterIP(address)
+		}
 		d, err := newDraft(service)
 		if err == nil {
 			_, err = r.apply(ctx, d)
 		}
 		if err != nil {
-			return nil, r.wrap("reserve addresses", err)
+			return nil, err
 		}
 		host, _, err := unstructured.NestedString(d.object.Object, "spec", "clusterIP")
 		if err != nil || !isAddress(host) {
-			return nil, r.wrap("reserve addresses", fmt.Errorf("%s in namespace %s has clusterIP %q: want an address; delete it if its type was changed",
-				d.key, d.object.GetNamespace(), host))
+			return nil, fmt.Errorf("%s in namespace %s has clusterIP %q: want an address; delete it if its type was changed",
+				d.key, d.object.GetNamespace(), host)
 		}
 		hosts[d.name] = host
 	}
@@ -76,8 +90,8 @@ func (r *Runtime) Observe(ctx context.Context, id string) (runtime.Observation, 
 		return runtime.Observation{}, err
 	}
 	if g := r.known(id); g != nil {
-		if o, ok := g.observation(); ok {
-			return o, nil
+		if w, deleting := g.current(); w != nil && !deleting {
+			return g.observe(ctx, w)
 		}
 	}
 	s, err := r.read(ctx, id)
@@ -87,23 +101,34 @@ func (r *Runtime) Observe(ctx context.Context, id string) (runtime.Observation, 
 	return runtime.Observation{Exists: s.exists}, nil
 }
 
-// observation is how the guest was when it was last looked at; before that, what the manifest will be.
-func (g *guest) observation() (runtime.Observation, bool) {
+// observe is how the guest was when it was last looked at. Where nobody has looked by its manifest yet, as after a
+// restart of the agent, it is what the caches hold, seen by somebody who remembers nothing and writes nothing.
+func (g *guest) observe(ctx context.Context, w *wanted) (runtime.Observation, error) {
+	if o, ok := g.seen(w); ok {
+		return o, nil
+	}
+	s := &scope{wanted: w, messages: map[string]string{}}
+	var err error
+	if s.state, err = g.read(ctx, g.id); err != nil {
+		return runtime.Observation{}, err
+	}
+	stranger := newGuest(g.Runtime, g.id)
+	stranger.unpaced = true // only who asks for a slot can tell whether it has to wait
+	stranger.look(s)
+	s.plan = roll.Decide(&s.view)
+	o := stranger.sum(s, nil)
+	o.Exists = true // the caches may not know yet of a guest that is new
+	return o, nil
+}
+
+// seen is how the guest was when it was last looked at; false where that was not by these components.
+func (g *guest) seen(w *wanted) (runtime.Observation, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.wanted == nil || g.deleting {
+	if g.observed == nil || len(g.observed.Components) != len(w.components) {
 		return runtime.Observation{}, false
 	}
-	if g.observed != nil && len(g.observed.Components) == len(g.wanted.components) {
-		return runtime.Observation{Exists: g.observed.Exists, Components: slices.Clone(g.observed.Components)}, true
-	}
-	o := runtime.Observation{Exists: true}
-	for i := range g.wanted.components {
-		o.Components = append(o.Components, runtime.Component{
-			Name: g.wanted.components[i].name, State: runtime.Waiting, Since: g.Clock.Now(),
-		})
-	}
-	return o, true
+	return runtime.Observation{Exists: g.observed.Exists, Components: slices.Clone(g.observed.Components)}, true
 }
 
 // List returns the ids of the guests that have a namespace of ours, in their order.
@@ -135,40 +160,6 @@ func (r *Runtime) Watch(ctx context.Context) (<-chan string, error) {
 		return nil, err
 	}
 	return r.changes.Watch(ctx, func() []string { return known }), nil
-}
-
-// Hold puts exactly these drills in force, until the next call. A zone can only be held killed: from
-// outside its nodes nobody can stop a process and let it live.
-func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
-	if len(drills) > 0 {
-		if err := r.writable(); err != nil {
-			return err
-		}
-	}
-	held := map[string]v1alpha1.DrillMode{}
-	var hung []string
-	for _, drill := range drills {
-		if drill.Mode != v1alpha1.DrillKill {
-			hung = append(hung, drill.Zone)
-			continue
-		}
-		held[drill.Zone] = drill.Mode
-	}
-	r.mu.Lock()
-	r.drills = held
-	r.mu.Unlock()
-	r.enqueueAll()
-	if len(hung) > 0 {
-		return r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
-			"a cell that is a Kubernetes cluster cannot hang a zone: use mode Kill, or stop the zone's nodes themselves"))
-	}
-	return nil
-}
-
-func (r *Runtime) drill(zone string) v1alpha1.DrillMode {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.drills[zone]
 }
 
 // Changed has a message when nodes have changed since the last one was taken.

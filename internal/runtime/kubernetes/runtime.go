@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/myriad-fleet/myriad/api/v1alpha1"
 	"github.com/myriad-fleet/myriad/internal/runtime"
 	"github.com/myriad-fleet/myriad/internal/runtime/kubernetes/objects"
 )
@@ -39,9 +38,11 @@ type Options struct {
 	Cell objects.Cell
 	// Zones of the cell, in the order in which Capacity tells of them. Empty: those of its nodes.
 	Zones []string
-	// Slots is how many guests may start at once; 0 for one per core of the ready nodes of the smallest
-	// zone.
+	// Slots is how many guests may start at once; 0 for slotsPerCore per core of the ready nodes of the
+	// smallest zone.
 	Slots int
+	// DrillsFile keeps the drills in force over a restart of the agent; empty: a restart ends them.
+	DrillsFile string
 	// Identity of this agent in the cell's Lease: one that restarts under the same identity goes on at
 	// once. No two that may run at the same time share one. Empty: the host's name and a random part.
 	Identity string
@@ -66,8 +67,8 @@ type Runtime struct {
 	// trouble is why the caches cannot be filled; nil for nothing known.
 	trouble error
 	guests  map[string]*guest
-	drills  map[string]v1alpha1.DrillMode // by zone
-	classes bool                          // PriorityClasses are in place
+	drills  drillsByZone // replaced as a whole, never changed
+	classes bool         // PriorityClasses have been put in place
 }
 
 // New makes a Runtime; Run makes it work.
@@ -81,7 +82,7 @@ func New(options Options) (*Runtime, error) {
 	}
 	options.Config = config
 	r := &Runtime{
-		Options: options, nodes: make(chan struct{}, 1), guests: map[string]*guest{}, drills: map[string]v1alpha1.DrillMode{},
+		Options: options, nodes: make(chan struct{}, 1), guests: map[string]*guest{}, drills: options.keptDrills(),
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 			workqueue.TypedRateLimitingQueueConfig[string]{Clock: options.Clock}),

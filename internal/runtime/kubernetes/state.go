@@ -28,6 +28,7 @@ type workload struct {
 	key
 	spec     string
 	replicas int32
+	address  string // of its Service, as its manifest had it; empty: an older agent made it
 	// claims of a StatefulSet, which can never be changed.
 	claims []corev1.PersistentVolumeClaim
 	// failure to create pods, as a ReplicaSet tells.
@@ -91,7 +92,10 @@ func (r *Runtime) readWorkloads(ctx context.Context, s *state, own []client.List
 }
 
 func newWorkload(o client.Object, kind string, template map[string]string, replicas *int32) workload {
-	w := workload{key: key{appsv1.SchemeGroupVersion.WithKind(kind), o.GetName()}, spec: template[objects.AnnotationSpec], replicas: 1}
+	w := workload{
+		key: key{appsv1.SchemeGroupVersion.WithKind(kind), o.GetName()}, spec: template[objects.AnnotationSpec], replicas: 1,
+		address: o.GetAnnotations()[objects.AnnotationAddress],
+	}
 	if replicas != nil {
 		w.replicas = *replicas
 	}
@@ -121,6 +125,15 @@ func (r *Runtime) readPods(ctx context.Context, s *state, own []client.ListOptio
 		s.claims[claims.Items[i].Name] = &claims.Items[i]
 	}
 	return nil
+}
+
+// lostAddress is where a component's Service was that is gone while its workload is there; empty for no such.
+func (s *state) lostAddress(component string) string {
+	_, there := s.objects[key{corev1.SchemeGroupVersion.WithKind("Service"), component}]
+	if address := s.workloads[component].address; !there && isAddress(address) {
+		return address
+	}
+	return ""
 }
 
 // pod is the one that counts of a component's pods: the newest that was not told to end and has not

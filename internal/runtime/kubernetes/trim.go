@@ -46,8 +46,10 @@ func keepFootprint(object metav1.Object) {
 		return
 	}
 	kept := map[string]string{annotationFootprint: footprintOf(object.GetManagedFields()).String()}
-	if hash, ok := annotations[annotationApplied]; ok {
-		kept[annotationApplied] = hash
+	for _, name := range []string{annotationApplied, objects.AnnotationAddress} {
+		if value, ok := annotations[name]; ok {
+			kept[name] = value
+		}
 	}
 	object.SetAnnotations(kept)
 	object.SetManagedFields(nil)

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -133,6 +134,27 @@ func TestSecretGone(t *testing.T) {
 	})
 	f.awaitReady(order.ID)
 	f.awaitComponent(order.ID, secret.Name, "counts a restart", func(c runtime.Component) bool { return c.Restarts == 1 })
+}
+
+// TestClassGone: nobody may read PriorityClasses. One that is missing is there again when the cell is next judged.
+// All cells of the tests share them, so this test runs by itself.
+func TestClassGone(t *testing.T) {
+	f := newFixture(t)
+	judge := func() {
+		if fit, err := f.Fitness(t.Context()); err != nil || fit == nil || fit.Status != metav1.ConditionTrue {
+			t.Fatalf("the cell is judged to be %+v, %v", fit, err)
+		}
+	}
+	judge()
+	for _, name := range []string{"myriad-etcd", "myriad-apiserver", "myriad-controller"} {
+		class := &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		f.get(class)
+		if err := f.api.Delete(t.Context(), class); err != nil {
+			t.Fatal(err)
+		}
+		judge()
+		f.get(class)
+	}
 }
 
 // TestBlocked: what keeps a guest from running is in its status, in the words of whoever said so.

@@ -1,11 +1,14 @@
 package kubernetes_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,10 +39,15 @@ func TestDrill(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.awaitReady(order.ID)
-	err := f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillHang}})
-	if err == nil || !strings.Contains(err.Error(), "use mode Kill") {
-		t.Errorf("a zone is hung: %v", err)
+	kill := v1alpha1.Drill{Zone: "c", Mode: v1alpha1.DrillKill}
+	err := f.Hold(t.Context(), []v1alpha1.Drill{{Zone: "b", Mode: v1alpha1.DrillHang}, kill})
+	var partly *runtime.PartlyHeldError
+	if !errors.As(err, &partly) || !slices.Equal(partly.InForce, []v1alpha1.Drill{kill}) || !strings.Contains(err.Error(), "zone b: ") ||
+		!strings.Contains(err.Error(), "use mode Kill") {
+		t.Errorf("a zone is to be hung, another killed: %v", err)
 	}
+	f.awaitComponent(order.ID, "etcd-c", "is held", func(c runtime.Component) bool { return c.State == runtime.Held })
+	f.awaitComponent(order.ID, "etcd-b", "runs on", func(c runtime.Component) bool { return c.Ready })
 }
 
 // TestDiscard throws a member's volume away: another one is there, and nothing else has changed.
@@ -87,6 +95,30 @@ func TestSlots(t *testing.T) {
 	f.awaitComponent(second.ID, "etcd-a", "is queued", func(c runtime.Component) bool { return c.State == runtime.Queued })
 	cluster.nodes.set(objects.NamespaceName(first.ID), "kube-apiserver-a", nil)
 	f.awaitReady(second.ID)
+}
+
+// TestSlotOfDeleted: a guest that is being deleted gives its slot back, however long its end takes.
+func TestSlotOfDeleted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *kubernetes.Options) { o.Slots = 1 })
+	first, second := orderOf(v1alpha1.Single), orderOf(v1alpha1.Single)
+	namespace := objects.NamespaceName(first.ID)
+	cluster.nodes.set(namespace, "kube-apiserver-a", starting)
+	cluster.nodes.keepVolumes(namespace, true)
+	f.apply(f.manifest(first))
+	f.awaitComponent(first.ID, "kube-apiserver-a", "starts", func(c runtime.Component) bool { return c.State == runtime.Starting })
+	f.apply(f.manifest(second))
+	f.awaitComponent(second.ID, "etcd-a", "is queued", func(c runtime.Component) bool { return c.State == runtime.Queued })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := f.Delete(ctx, first.ID); err == nil {
+		t.Error("it is deleted, and its volume is still there")
+	}
+	f.awaitReady(second.ID)
+	cluster.nodes.keepVolumes(namespace, false)
+	if err := f.Delete(t.Context(), first.ID); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestDropped: what is dropped from the manifest is removed, with its data.

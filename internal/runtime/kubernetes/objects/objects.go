@@ -42,6 +42,9 @@ const (
 	// AnnotationSpec on pods and their templates holds Component.Spec: a pod whose value differs from
 	// its template's must be restarted.
 	AnnotationSpec = "fleet.myriad.dev/spec"
+	// AnnotationAddress on workloads holds the address of the component's Service that its manifest was rendered with:
+	// a Service that is gone is made again with it.
+	AnnotationAddress = "fleet.myriad.dev/address"
 
 	// DataVolume names the claim template of an etcd member: the claim of etcd-a is data-etcd-a-0.
 	DataVolume = "data"

@@ -150,7 +150,7 @@ func checkGolden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs; if that is meant, run: go test -update ./internal/runtime/kubernetes/objects\n(-want +got):\n%s", path, diff)
+		t.Errorf("%s differs; if that is meant, run: go test ./internal/runtime/kubernetes/objects -update\n(-want +got):\n%s", path, diff)
 	}
 }
 

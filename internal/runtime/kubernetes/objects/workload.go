@@ -15,6 +15,7 @@ import (
 func (b *builder) statefulSet(c *controlplane.Component, template *applycorev1.PodTemplateSpecApplyConfiguration) *appsv1.StatefulSetApplyConfiguration {
 	return appsv1.StatefulSet(c.Name, b.namespace()).
 		WithLabels(b.labels(c)).
+		WithAnnotations(map[string]string{AnnotationAddress: c.Host}).
 		WithSpec(appsv1.StatefulSetSpec().
 			WithReplicas(replicas(c)).
 			WithServiceName(c.Name).
@@ -47,6 +48,7 @@ func (b *builder) claim(c *controlplane.Component) *applycorev1.PersistentVolume
 func (b *builder) replicaSet(c *controlplane.Component, template *applycorev1.PodTemplateSpecApplyConfiguration) *appsv1.ReplicaSetApplyConfiguration {
 	return appsv1.ReplicaSet(c.Name, b.namespace()).
 		WithLabels(b.labels(c)).
+		WithAnnotations(map[string]string{AnnotationAddress: c.Host}).
 		WithSpec(appsv1.ReplicaSetSpec().
 			WithReplicas(replicas(c)).
 			WithSelector(b.selector(c)).

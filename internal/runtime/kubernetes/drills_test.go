@@ -1,0 +1,49 @@
+package kubernetes
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/myriad-fleet/myriad/api/v1alpha1"
+)
+
+// TestKeptDrills: what is in force outlives the agent.
+func TestKeptDrills(t *testing.T) {
+	o := Options{DrillsFile: filepath.Join(t.TempDir(), "drills.json"), Log: slog.New(slog.DiscardHandler)}
+	kill := drillsByZone{"a": v1alpha1.DrillKill, "b": v1alpha1.DrillKill}
+	steps := []struct {
+		reason  string
+		held    drillsByZone
+		changed bool
+	}{
+		{"none to begin with", drillsByZone{}, false},
+		{"two zones are held", kill, true},
+		{"the same is no change", kill, false},
+		{"it ends", drillsByZone{}, true},
+		{"and begins anew", kill, true},
+	}
+	for _, step := range steps {
+		r := &Runtime{Options: o, drills: o.keptDrills()}
+		changed, err := r.keepDrills(step.held)
+		if err != nil || changed != step.changed {
+			t.Errorf("%s: a change: %t, %v", step.reason, changed, err)
+		}
+		if diff := cmp.Diff(step.held, o.keptDrills()); diff != "" {
+			t.Errorf("%s: the next agent has others (-want +got):\n%s", step.reason, diff)
+		}
+	}
+	if err := os.WriteFile(o.DrillsFile, []byte("{"), drillsMode); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(drillsByZone{}, o.keptDrills()); diff != "" {
+		t.Errorf("a damaged file is no drill (-want +got):\n%s", diff)
+	}
+	r := &Runtime{Options: Options{DrillsFile: filepath.Join(t.TempDir(), "none", "drills.json")}, drills: drillsByZone{}}
+	if _, err := r.keepDrills(kill); err == nil || r.drill("a") != "" {
+		t.Errorf("what cannot be kept is in force: %q, %v", r.drill("a"), err)
+	}
+}
