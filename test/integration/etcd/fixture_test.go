@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -247,14 +246,6 @@ func (f *fixture) member(zone string) runtime.Component {
 func (f *fixture) hold(drills ...v1alpha1.Drill) {
 	f.t.Helper()
 	if err := f.client.Hold(f.t.Context(), drills); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// kill a member's process.
-func (f *fixture) kill(zone string) {
-	f.t.Helper()
-	if err := syscall.Kill(f.member(zone).PID, syscall.SIGKILL); err != nil {
 		f.t.Fatal(err)
 	}
 }
