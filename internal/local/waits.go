@@ -161,7 +161,10 @@ func (u *up) waitGateway(ctx context.Context, region *v1alpha1.Region) error {
 func (u *up) waitGuests(ctx context.Context) error {
 	supervisorOf := func(cell string) *process.Client { return process.NewClient(u.home.RuntimeDir(cell)) }
 	for _, cell := range u.cells {
-		if err := supervisorOf(cell.Name).Resume(ctx); err != nil { // after a 'down' that was broken off
+		resuming, cancel := context.WithTimeout(ctx, fleetDeadline)
+		err := supervisorOf(cell.Name).Resume(resuming) // after a 'down' that was broken off
+		cancel()
+		if err != nil {
 			return fmt.Errorf("cell %s: resume guests: %w", cell.Name, err)
 		}
 	}

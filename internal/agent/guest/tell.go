@@ -147,7 +147,7 @@ func (r *Reconciler) report(_ context.Context, s *scope) outcome {
 }
 
 // hold returns for how long bad news of a guest that served is still to be kept back. That the runtime was away says
-// nothing of the guest: what it tells once it is back has all of its own time.
+// nothing of the guest: its absence does not count for what it tells once it is back, unless that had begun before.
 func (r *Reconciler) hold(s *scope, ready metav1.Condition) time.Duration {
 	bad := ready.Reason == v1alpha1.ReasonUnavailable || ready.Reason == v1alpha1.ReasonDegraded ||
 		ready.Reason == v1alpha1.ReasonComponentsFailed || ready.Reason == v1alpha1.ReasonApplyFailed

@@ -60,7 +60,7 @@ func TestTellsOnlyOfChanges(t *testing.T) {
 	route := routing.Route{ID: "g", Epoch: 1, ServerName: "g.example"}
 	hub.SetRoute("a", route)
 	watcher, changes := startWatcher(t, hub)
-	gatewaytest.Eventually(t, "the guest is known and told of", func() bool { return len(watcher.Known()) == 1 && changes.Load() == 2 }) // by its cell, and by itself
+	gatewaytest.Eventually(t, "the guest is known and told of", func() bool { return len(watcher.Known()) == 1 && changes.Load() >= 2 }) // by its cell, and by itself
 	before := changes.Load()
 	hub.SetRoute("a", route) // the same again, as after a status that changed elsewhere
 	hub.SetRoute("a", routing.Route{ID: "h", Epoch: 1})

@@ -42,11 +42,24 @@ func (b *Books) Book(tenant string, cluster types.UID, booked order.Booking, dem
 	}
 }
 
-// Unbook what is Pending for a Cluster that may not have it any more.
+// Covers tells whether what is booked for a guest is no less than a demand.
+func (b *Books) Covers(booked order.Booking, demand []placement.Demand) bool {
+	booking := b.page(v1alpha1.CellLedger(booked.Cell)).find(booked.ID)
+	return booking != nil && booking.Room != nil && !placement.More(demands(booking.Room.Demand), demand)
+}
+
+// Unbook what is Pending for a Cluster that may not have it any more. What an orphan stands for, which it was to adopt,
+// stays booked for that.
 func (b *Books) Unbook(booked order.Booking) {
 	cell, room := b.Cells[booked.Cell], b.page(v1alpha1.CellLedger(booked.Cell))
 	booking := room.find(booked.ID)
 	if cell == nil || booking == nil {
+		return
+	}
+	if _, stands := b.ordered[copyID(booked.Cell, booked.ID)]; stands {
+		left := *booking
+		left.Cluster = ""
+		room.set(left, b.now)
 		return
 	}
 	cell.Release(guestOf(*booking))

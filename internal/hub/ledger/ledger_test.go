@@ -230,3 +230,29 @@ func TestBookThenPending(t *testing.T) {
 		}
 	}
 }
+
+// TestUnbookLeavesTheOrphan: a Cluster that was to adopt an orphan may not any more. The orphan runs on, and keeps its room and port.
+func TestUnbookLeavesTheOrphan(t *testing.T) {
+	s := source()
+	lost := s.Orders[0].Spec
+	lost.ID, lost.Endpoint.PlainPort = "g000000003", 20001
+	s.Cells[0].Status.Orphans = []v1alpha1.Orphan{{ID: lost.ID, Order: lost}}
+	s.Clusters = append(s.Clusters, v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "w", UID: "waits"}})
+	books := Count(s)
+	books.Book("team", "waits", order.BookingOfOrphan("c", &s.Cells[0].Status.Orphans[0]), cpu(1000))
+	for _, next := range slices.Concat(books.changed()...) {
+		s.Ledgers[next.Head.Name] = next.Volume
+	}
+	books = Count(s)
+	pending, ok := books.Pending("waits")
+	if !ok || !books.Covers(pending, cpu(1000)) || books.Covers(pending, cpu(1001)) {
+		t.Fatalf("pending %+v, %t", pending, ok)
+	}
+	books.Unbook(pending)
+	if _, still := books.Pending("waits"); still || !books.Taken(lost.ID) || promised(books) != 2000 {
+		t.Errorf("then pending %t, the id is taken %t, %dm are promised", still, books.Taken(lost.ID), promised(books))
+	}
+	if port := books.Offer("r", "team", v1alpha1.ClusterNetwork{}).PlainPort; port != 20002 {
+		t.Errorf("port %d is offered, want 20002", port)
+	}
+}

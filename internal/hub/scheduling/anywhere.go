@@ -6,6 +6,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/myriad-fleet/myriad/internal/hub/index"
+	"github.com/myriad-fleet/myriad/internal/hub/order"
 )
 
 // planAnywhere chooses a region for each Cluster that leaves it to placement, and books it there.
@@ -26,6 +29,11 @@ func (r *reconciler) planAnywhere(ctx context.Context, p *pass) error {
 			continue
 		}
 		chosen[d.booking.Region] = append(chosen[d.booking.Region], d)
+	}
+	for _, region := range s.unbooked { // in memory only: it is written there
+		if _, known := chosen[region]; !known {
+			chosen[region] = nil
+		}
 	}
 	p.lookAgain(s.books.Next())
 	var (
@@ -60,6 +68,7 @@ func (r *reconciler) book(ctx context.Context, p *pass, region string, choices [
 	if err != nil {
 		return nil, err
 	}
+	s.dropUnfitOfAnywhere()
 	var booked []decision
 	for _, choice := range choices {
 		if d := s.confirm(choice); d.booking != nil {
@@ -67,6 +76,14 @@ func (r *reconciler) book(ctx context.Context, p *pass, region string, choices [
 		}
 	}
 	return booked, r.store.Write(ctx, s.books)
+}
+
+// dropUnfitOfAnywhere drops what is booked in the regions of the snapshot for Clusters that leave the region to placement
+// and may not have it any more. The pass that places them may not even look at these regions.
+func (s *snapshot) dropUnfitOfAnywhere() {
+	for _, cluster := range s.waiting(index.AnyRegion) {
+		s.dropUnfit(cluster, order.Live(s.ordersOf(cluster)))
+	}
 }
 
 // confirm a choice: the same again, on what is known of its region now. It has no booking when the cell that was

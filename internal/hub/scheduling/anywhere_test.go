@@ -134,3 +134,66 @@ func TestChosenAnew(t *testing.T) {
 		t.Errorf("then in region %q, want s", booking.Region)
 	}
 }
+
+// TestEditedWhileBookedAnywhere: what was booked for a Cluster that leaves the region to placement goes when it may not lie there
+// any more, by whichever pass comes first.
+func TestEditedWhileBookedAnywhere(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		edit   func(*v1alpha1.Cluster)
+		pass   string
+	}{
+		"Version":   {reason: "no cell has it: the pass that refuses it writes that region", edit: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.37.0" }, pass: index.AnyRegion},
+		"Residency": {reason: "the pass that places it does not look there: the region's own does", edit: func(c *v1alpha1.Cluster) { c.Spec.Residency.Areas = []string{"us"} }, pass: "r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			killed := true
+			r, api := europe(t, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+				if killed {
+					return context.Canceled
+				}
+				return api.Patch(ctx, object, patch, options...)
+			}}, inArea(waitingCluster("a", time.Hour)), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
+			if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: index.AnyRegion}}); err == nil {
+				t.Fatal("the hub was not killed")
+			}
+			if n := bookings(t, api); n != 2 {
+				t.Fatalf("%d bookings of room and port", n)
+			}
+			killed = false
+			edited := &v1alpha1.Cluster{}
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {
+				t.Fatal(err)
+			}
+			tc.edit(edited)
+			if err := api.Update(t.Context(), edited); err != nil {
+				t.Fatal(err)
+			}
+			passes := []string{tc.pass}
+			if tc.pass != index.AnyRegion {
+				passes = []string{"r", "s"} // wherever it was booked
+			}
+			for _, name := range passes {
+				if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := bookings(t, api); n != 0 {
+				t.Errorf("%s: %d bookings are left", tc.reason, n)
+			}
+		})
+	}
+}
+
+// bookings in all Ledgers.
+func bookings(t *testing.T, api client.Client) (n int) {
+	t.Helper()
+	var all v1alpha1.LedgerList
+	if err := api.List(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all.Items {
+		n += len(all.Items[i].Bookings)
+	}
+	return n
+}

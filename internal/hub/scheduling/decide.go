@@ -34,12 +34,14 @@ type decision struct {
 //   - otherwise a new place, in the cell of its label if it was bound there without a booking.
 func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
 	existing := order.Live(s.ordersOf(cluster))
+	s.dropUnfit(cluster, existing)
 	if booked, ok := s.books.Pending(cluster.UID); ok {
 		booked.Region = s.regionOf(booked.Cell)
-		if existing != nil || s.fits(cluster, booked) {
-			return decision{cluster: cluster, booking: &booked, evidence: s.evidence(cluster, booked, placement.Decision{Cell: booked.Cell, Zones: booked.Zones})}
+		d := decision{cluster: cluster, booking: &booked}
+		if existing == nil { // otherwise the evidence was written long ago
+			d.evidence = s.evidence(cluster, booked, placement.Decision{Cell: booked.Cell, Zones: booked.Zones})
 		}
-		s.books.Unbook(booked)
+		return d
 	}
 	if existing != nil {
 		return rejoin(cluster, existing)
@@ -50,12 +52,27 @@ func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
 	return s.place(cluster)
 }
 
-// fits tells whether a Cluster may still have what an earlier pass booked for it. Residency and version may have
-// been edited since, Regions and cells, too; the rest of what placement goes by cannot be.
+// dropUnfit drops what an earlier pass booked for a Cluster without order that may not have it any more. Whoever waits for
+// what it held is placed by the next pass of that region.
+func (s *snapshot) dropUnfit(cluster *v1alpha1.Cluster, existing *v1alpha1.ControlPlane) {
+	booked, ok := s.books.Pending(cluster.UID)
+	if !ok || existing != nil {
+		return
+	}
+	booked.Region = s.regionOf(booked.Cell)
+	if !s.fits(cluster, booked) {
+		s.books.Unbook(booked)
+		s.unbooked = append(s.unbooked, booked.Region)
+	}
+}
+
+// fits tells whether a Cluster may still have what an earlier pass booked for it. Its residency, version and gear may have
+// been edited since, Regions, cells and templates, too; its region, cell, availability and network cannot be.
 func (s *snapshot) fits(cluster *v1alpha1.Cluster, booked order.Booking) bool {
 	resolved, problem := resolve.Cluster(cluster.Spec, s.catalogue)
 	return problem == nil && s.fleet.Refusal(cluster.Spec.Residency, booked.Region) == "" &&
-		slices.Contains(s.books.Cells[booked.Cell].Versions, resolved.Version)
+		slices.Contains(s.books.Cells[booked.Cell].Versions, resolved.Version) &&
+		s.books.Covers(booked, placement.DemandOf(resolved.Availability, resolved.Size))
 }
 
 func (s *snapshot) ordersOf(cluster *v1alpha1.Cluster) []v1alpha1.ControlPlane {

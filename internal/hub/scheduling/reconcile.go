@@ -97,6 +97,7 @@ func (r *reconciler) plan(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	s.dropUnfitOfAnywhere()
 	for _, cluster := range r.waiting(p, s) {
 		p.decisions = append(p.decisions, s.decide(cluster))
 	}

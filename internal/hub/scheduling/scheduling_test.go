@@ -147,10 +147,12 @@ func TestEditedWhileBooked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		edit   func(*v1alpha1.Cluster)
+		size   string // of the template, as CPU of the API server; empty: it stays
 		want   string // reason of Scheduled; empty: bound
 	}{
 		"Same":      {reason: "nothing has changed", edit: func(*v1alpha1.Cluster) {}},
 		"Residency": {reason: "its region is not in eu", edit: func(c *v1alpha1.Cluster) { c.Spec.Residency = &v1alpha1.Residency{Areas: []string{"eu"}} }, want: v1alpha1.ReasonResidencyUnmet},
+		"Size":      {reason: "what is booked is less than it takes now, which is more than there is", edit: func(*v1alpha1.Cluster) {}, size: "7", want: v1alpha1.ReasonNoRoom},
 		"Version":   {reason: "the cell does not have the version", edit: func(c *v1alpha1.Cluster) { c.Spec.Version = "v1.37.0" }, want: v1alpha1.ReasonNoRoom},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +174,16 @@ func TestEditedWhileBooked(t *testing.T) {
 			tc.edit(edited)
 			if err := api.Update(t.Context(), edited); err != nil {
 				t.Fatal(err)
+			}
+			if tc.size != "" {
+				template := &v1alpha1.ClusterTemplate{}
+				if err := api.Get(t.Context(), client.ObjectKey{Name: "standard"}, template); err != nil {
+					t.Fatal(err)
+				}
+				template.Spec.Size.APIServer.CPU = resource.MustParse(tc.size)
+				if err := api.Update(t.Context(), template); err != nil {
+					t.Fatal(err)
+				}
 			}
 			r.schedule(t)
 			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {

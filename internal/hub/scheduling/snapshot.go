@@ -25,6 +25,7 @@ type snapshot struct {
 	orders    []v1alpha1.ControlPlane
 	clusters  []v1alpha1.Cluster
 	books     *ledger.Books
+	unbooked  []string // regions in which what was booked for a Cluster was dropped
 }
 
 // scope of the pass: the region that it is for; or, if it is for Clusters that leave the region to placement, those

@@ -43,11 +43,11 @@ func (r *Runtime) Hold(_ context.Context, drills []v1alpha1.Drill) error {
 		inForce = append(inForce, drill)
 	}
 	changed, err := r.keepDrills(held)
-	if err != nil {
-		return r.wrap("keep the drills", err)
-	}
 	if changed {
 		r.enqueueAll()
+	}
+	if err != nil {
+		return r.wrap("keep the drills", err)
 	}
 	if len(hung) > 0 {
 		return &runtime.PartlyHeldError{InForce: inForce, Cause: r.wrap("hold zone "+strings.Join(hung, ", "), errors.New(
@@ -62,24 +62,33 @@ func (r *Runtime) drill(zone string) v1alpha1.DrillMode {
 	return r.drills[zone]
 }
 
-// keepDrills puts drills in force, on disk first, and tells whether they are others than before.
+// keepDrills puts drills in force, on disk first, and tells whether they are others than before. What cannot be written does
+// not begin; but a full disk must not keep a zone dead: what ends, ends.
 func (r *Runtime) keepDrills(held drillsByZone) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if maps.Equal(r.drills, held) {
 		return false, nil
 	}
-	if r.DrillsFile != "" {
-		raw, err := json.Marshal(held)
-		if err != nil {
-			return false, fmt.Errorf("encode them: %w", err)
-		}
-		if err := renameio.WriteFile(r.DrillsFile, raw, drillsMode, renameio.WithTempDir(filepath.Dir(r.DrillsFile))); err != nil {
-			return false, err
-		}
+	if err := r.writeDrills(held); err != nil {
+		left := maps.Clone(r.drills)
+		maps.DeleteFunc(left, func(zone string, _ v1alpha1.DrillMode) bool { return held[zone] == "" })
+		changed, r.drills = len(left) != len(r.drills), left
+		return changed, err
 	}
 	r.drills = held
 	return true, nil
+}
+
+func (o *Options) writeDrills(held drillsByZone) error {
+	if o.DrillsFile == "" {
+		return nil
+	}
+	raw, err := json.Marshal(held)
+	if err != nil {
+		return fmt.Errorf("encode them: %w", err)
+	}
+	return renameio.WriteFile(o.DrillsFile, raw, drillsMode, renameio.WithTempDir(filepath.Dir(o.DrillsFile)))
 }
 
 // keptDrills are those that were in force when the agent ended. Without them its successor would wake the zones that

@@ -46,4 +46,9 @@ func TestKeptDrills(t *testing.T) {
 	if _, err := r.keepDrills(kill); err == nil || r.drill("a") != "" {
 		t.Errorf("what cannot be kept is in force: %q, %v", r.drill("a"), err)
 	}
+	r.drills = kill
+	changed, err := r.keepDrills(drillsByZone{"b": v1alpha1.DrillKill, "c": v1alpha1.DrillKill})
+	if diff := cmp.Diff(drillsByZone{"b": v1alpha1.DrillKill}, r.drills); err == nil || !changed || diff != "" {
+		t.Errorf("a drill ends although nothing can be written, and none begins: a change: %t, %v (-want +got):\n%s", changed, err, diff)
+	}
 }
