@@ -11,17 +11,8 @@ import (
 // Pending is what is booked for a Cluster that still waits for its bind: an earlier pass booked it, and the
 // bind failed or the cache does not show it.
 func (b *Books) Pending(cluster types.UID) (order.Booking, bool) {
-	for name := range b.Cells {
-		for _, booking := range b.page(v1alpha1.CellLedger(name)).byID {
-			if booking.Cluster == cluster && booking.Room != nil {
-				return order.Booking{
-					ID: booking.ID, Cell: name, Zones: booking.Room.Zones, PlainPort: booking.PlainPort,
-					VPC: booking.Room.VPC, Ranges: booking.Ranges,
-				}, true
-			}
-		}
-	}
-	return order.Booking{}, false
+	booked, ok := b.pending[cluster]
+	return booked, ok
 }
 
 // Book what a decision gives to a Cluster. It is promised once the Store has written it.
@@ -56,6 +47,7 @@ func (b *Books) Unbook(booked order.Booking) {
 	if cell == nil || booking == nil {
 		return
 	}
+	delete(b.pending, booking.Cluster)
 	if _, stands := b.ordered[copyID(booked.Cell, booked.ID)]; stands {
 		left := *booking
 		left.Cluster = ""

@@ -40,6 +40,7 @@ type Books struct {
 	pages   map[string]*page                 // by the name of the Ledger
 	held    map[string]bool                  // ids of guests, and "<cell>/<id>" of their copies
 	ordered map[string][]v1alpha1.ZoneDemand // what copies take by their orders, by "<cell>/<id>"
+	pending map[types.UID]order.Booking      // in cells, by Cluster
 	dropped []string                         // ids whose room is free again
 	next    time.Duration
 }
@@ -87,6 +88,7 @@ func Names(regions []v1alpha1.Region, cells []v1alpha1.Cell) []string {
 func Count(source Source) *Books {
 	b := &Books{
 		Cells: map[string]*placement.Cell{}, now: source.Now, regions: map[string]*region{}, pages: map[string]*page{}, held: map[string]bool{}, ordered: map[string][]v1alpha1.ZoneDemand{},
+		pending: map[types.UID]order.Booking{},
 	}
 	for name, volume := range source.Ledgers {
 		b.pages[name] = newPage(volume)
@@ -231,6 +233,11 @@ func (b *Books) settled(booked *v1alpha1.Booking, fact v1alpha1.Booking) v1alpha
 // take a booking's room.
 func (b *Books) take(cell string, booking v1alpha1.Booking) {
 	b.held[booking.ID], b.held[copyID(cell, booking.ID)] = true, true
+	if booking.Cluster != "" && booking.Room != nil {
+		b.pending[booking.Cluster] = order.Booking{
+			ID: booking.ID, Cell: cell, Zones: booking.Room.Zones, PlainPort: booking.PlainPort, VPC: booking.Room.VPC, Ranges: booking.Ranges,
+		}
+	}
 	if known := b.Cells[cell]; known != nil && booking.Room != nil {
 		known.Take(guestOf(booking))
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -70,33 +71,34 @@ const fetchTries = 5
 // Fetch a Ledger and its base as they were at one time: the Ledger, its base, and the Ledger again, until it did not
 // change in between. A base that has taken what later Ledgers said would count as older than the one that was read.
 func Fetch(ctx context.Context, from client.Reader, name string) (Volume, error) {
-	read := func(name string) (*v1alpha1.Ledger, error) {
-		ledger := &v1alpha1.Ledger{}
-		err := client.IgnoreNotFound(from.Get(ctx, client.ObjectKey{Name: name}, ledger))
-		if err != nil {
-			return nil, fmt.Errorf("read Ledger %s: %w", name, err)
-		}
-		ledger.Name, ledger.ManagedFields = name, nil
-		return ledger, nil
-	}
-	head, err := read(name)
 	for range fetchTries {
+		head, err := read(ctx, from, name)
 		if err != nil {
 			return Volume{}, err
 		}
-		var base, again *v1alpha1.Ledger
-		if base, err = read(v1alpha1.BaseLedger(name)); err != nil {
+		base, err := read(ctx, from, v1alpha1.BaseLedger(name))
+		if err != nil {
 			return Volume{}, err
 		}
-		if again, err = read(name); err == nil && again.ResourceVersion == head.ResourceVersion {
+		again, err := read(ctx, from, name)
+		if err != nil {
+			return Volume{}, err
+		}
+		if again.ResourceVersion == head.ResourceVersion {
 			return Volume{Head: head, Base: base}, nil
 		}
-		head = again
 	}
-	if err == nil {
-		err = conflict(apierrors.NewAlreadyExists(v1alpha1.GroupVersion.WithResource("ledgers").GroupResource(), name))
+	return Volume{}, newConflict(name, errors.New("it changes at every read"))
+}
+
+// read one Ledger. One that does not exist is empty.
+func read(ctx context.Context, from client.Reader, name string) (*v1alpha1.Ledger, error) {
+	ledger := &v1alpha1.Ledger{}
+	if err := from.Get(ctx, client.ObjectKey{Name: name}, ledger); client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read Ledger %s: %w", name, err)
 	}
-	return Volume{}, err
+	ledger.Name, ledger.ManagedFields = name, nil
+	return ledger, nil
 }
 
 // Stood tells whether something stood for a guest's booking when Books were last written.
@@ -153,13 +155,13 @@ func (s *Store) writeVolume(ctx context.Context, next edit) error {
 // write a copy: the answer is decoded into what is sent, and what is booked is shared with other Volumes and the cache.
 func (s *Store) write(ctx context.Context, ledger *v1alpha1.Ledger) error {
 	sent := ledger.DeepCopy()
-	write := s.writer.Create
-	if ledger.ResourceVersion != "" {
-		write = func(ctx context.Context, o client.Object, _ ...client.CreateOption) error {
-			return s.writer.Update(ctx, o)
-		}
+	var err error
+	if sent.ResourceVersion == "" {
+		err = s.writer.Create(ctx, sent)
+	} else {
+		err = s.writer.Update(ctx, sent)
 	}
-	if err := write(ctx, sent); err != nil {
+	if err != nil {
 		return err
 	}
 	ledger.ResourceVersion, ledger.UID = sent.ResourceVersion, sent.UID
@@ -169,9 +171,13 @@ func (s *Store) write(ctx context.Context, ledger *v1alpha1.Ledger) error {
 // conflict makes one of a Ledger that somebody else created, or removed, meanwhile.
 func conflict(err error) error {
 	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
-		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("ledgers").GroupResource(), "", err)
+		return newConflict("", err)
 	}
 	return err
+}
+
+func newConflict(name string, err error) error {
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("ledgers").GroupResource(), name, err)
 }
 
 func (s *Store) remember(volume Volume) {

@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/myriad-fleet/myriad/internal/hub/index"
-	"github.com/myriad-fleet/myriad/internal/hub/order"
 )
 
 // planAnywhere chooses a region for each Cluster that leaves it to placement, and books it there.
@@ -82,7 +81,7 @@ func (r *reconciler) book(ctx context.Context, p *pass, region string, choices [
 // and may not have it any more. The pass that places them may not even look at these regions.
 func (s *snapshot) dropUnfitOfAnywhere() {
 	for _, cluster := range s.waiting(index.AnyRegion) {
-		s.dropUnfit(cluster, order.Live(s.ordersOf(cluster)))
+		s.dropUnfit(cluster)
 	}
 }
 

@@ -148,12 +148,7 @@ func TestEditedWhileBookedAnywhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			killed := true
-			r, api := europe(t, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-				if killed {
-					return context.Canceled
-				}
-				return api.Patch(ctx, object, patch, options...)
-			}}, inArea(waitingCluster("a", time.Hour)), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
+			r, api := europe(t, dying(&killed), inArea(waitingCluster("a", time.Hour)), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
 			if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: index.AnyRegion}}); err == nil {
 				t.Fatal("the hub was not killed")
 			}
@@ -161,14 +156,7 @@ func TestEditedWhileBookedAnywhere(t *testing.T) {
 				t.Fatalf("%d bookings of room and port", n)
 			}
 			killed = false
-			edited := &v1alpha1.Cluster{}
-			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {
-				t.Fatal(err)
-			}
-			tc.edit(edited)
-			if err := api.Update(t.Context(), edited); err != nil {
-				t.Fatal(err)
-			}
+			edit(t, api, "a", tc.edit)
 			passes := []string{tc.pass}
 			if tc.pass != index.AnyRegion {
 				passes = []string{"r", "s"} // wherever it was booked

@@ -33,8 +33,8 @@ type decision struct {
 //   - it asks to adopt an orphan: that orphan's place;
 //   - otherwise a new place, in the cell of its label if it was bound there without a booking.
 func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
+	s.dropUnfit(cluster)
 	existing := order.Live(s.ordersOf(cluster))
-	s.dropUnfit(cluster, existing)
 	if booked, ok := s.books.Pending(cluster.UID); ok {
 		booked.Region = s.regionOf(booked.Cell)
 		d := decision{cluster: cluster, booking: &booked}
@@ -54,9 +54,9 @@ func (s *snapshot) decide(cluster *v1alpha1.Cluster) decision {
 
 // dropUnfit drops what an earlier pass booked for a Cluster without order that may not have it any more. Whoever waits for
 // what it held is placed by the next pass of that region.
-func (s *snapshot) dropUnfit(cluster *v1alpha1.Cluster, existing *v1alpha1.ControlPlane) {
+func (s *snapshot) dropUnfit(cluster *v1alpha1.Cluster) {
 	booked, ok := s.books.Pending(cluster.UID)
-	if !ok || existing != nil {
+	if !ok || order.Live(s.ordersOf(cluster)) != nil {
 		return
 	}
 	booked.Region = s.regionOf(booked.Cell)

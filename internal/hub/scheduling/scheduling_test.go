@@ -85,6 +85,30 @@ func bookingOf(t *testing.T, api client.Client, name string) (order.Booking, boo
 	return order.BookingOf(&cluster)
 }
 
+// dying has every bind fail while so: the hub is killed between the Ledgers and the bind.
+func dying(so *bool) interceptor.Funcs {
+	return interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+		if *so {
+			return context.Canceled
+		}
+		return api.Patch(ctx, object, patch, options...)
+	}}
+}
+
+// edit a Cluster as its owner does.
+func edit(t *testing.T, api client.Client, name string, change func(*v1alpha1.Cluster)) *v1alpha1.Cluster {
+	t.Helper()
+	cluster := &v1alpha1.Cluster{}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: name}, cluster); err != nil {
+		t.Fatal(err)
+	}
+	change(cluster)
+	if err := api.Update(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	return cluster
+}
+
 func TestOldestGetsTheLastPort(t *testing.T) {
 	r, api := region(t, 1, interceptor.Funcs{}, waitingCluster("a", time.Minute), waitingCluster("b", time.Hour), waitingCluster("c", time.Second))
 	r.schedule(t)
@@ -157,24 +181,12 @@ func TestEditedWhileBooked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			killed := true
-			r, api := region(t, 1, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-				if killed {
-					return context.Canceled
-				}
-				return api.Patch(ctx, object, patch, options...)
-			}}, waitingCluster("a", time.Hour), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
+			r, api := region(t, 1, dying(&killed), waitingCluster("a", time.Hour), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "v1.37.0"}})
 			if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "r"}}); err == nil {
 				t.Fatal("the hub was not killed")
 			}
 			killed = false
-			edited := &v1alpha1.Cluster{}
-			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "team", Name: "a"}, edited); err != nil {
-				t.Fatal(err)
-			}
-			tc.edit(edited)
-			if err := api.Update(t.Context(), edited); err != nil {
-				t.Fatal(err)
-			}
+			edited := edit(t, api, "a", tc.edit)
 			if tc.size != "" {
 				template := &v1alpha1.ClusterTemplate{}
 				if err := api.Get(t.Context(), client.ObjectKey{Name: "standard"}, template); err != nil {
@@ -300,12 +312,7 @@ func TestTwoHubsRace(t *testing.T) {
 // the same bookings to the same Clusters.
 func TestKilledAfterTheLedger(t *testing.T) {
 	killed := true
-	r, api := region(t, 10, interceptor.Funcs{Patch: func(ctx context.Context, api client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-		if killed {
-			return context.Canceled
-		}
-		return api.Patch(ctx, object, patch, options...)
-	}}, waitingCluster("a", time.Hour), waitingCluster("b", time.Minute))
+	r, api := region(t, 10, dying(&killed), waitingCluster("a", time.Hour), waitingCluster("b", time.Minute))
 	if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "r"}}); err == nil {
 		t.Fatal("the hub was not killed")
 	}

@@ -64,20 +64,21 @@ func (r *Runtime) drill(zone string) v1alpha1.DrillMode {
 
 // keepDrills puts drills in force, on disk first, and tells whether they are others than before. What cannot be written does
 // not begin; but a full disk must not keep a zone dead: what ends, ends.
-func (r *Runtime) keepDrills(held drillsByZone) (changed bool, err error) {
+func (r *Runtime) keepDrills(wanted drillsByZone) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if maps.Equal(r.drills, held) {
+	if maps.Equal(r.drills, wanted) && !r.unkept {
 		return false, nil
 	}
-	if err := r.writeDrills(held); err != nil {
-		left := maps.Clone(r.drills)
-		maps.DeleteFunc(left, func(zone string, _ v1alpha1.DrillMode) bool { return held[zone] == "" })
-		changed, r.drills = len(left) != len(r.drills), left
-		return changed, err
+	held := wanted
+	err = r.writeDrills(wanted)
+	if r.unkept = err != nil; r.unkept {
+		held = maps.Clone(r.drills)
+		maps.DeleteFunc(held, func(zone string, _ v1alpha1.DrillMode) bool { return wanted[zone] == "" })
 	}
+	changed = !maps.Equal(r.drills, held)
 	r.drills = held
-	return true, nil
+	return changed, err
 }
 
 func (o *Options) writeDrills(held drillsByZone) error {

@@ -51,4 +51,11 @@ func TestKeptDrills(t *testing.T) {
 	if diff := cmp.Diff(drillsByZone{"b": v1alpha1.DrillKill}, r.drills); err == nil || !changed || diff != "" {
 		t.Errorf("a drill ends although nothing can be written, and none begins: a change: %t, %v (-want +got):\n%s", changed, err, diff)
 	}
+	if changed, err := r.keepDrills(drillsByZone{"b": v1alpha1.DrillKill}); err == nil || changed {
+		t.Errorf("the file still has the drill that ended, and that is not tried again: a change: %t, %v", changed, err)
+	}
+	r.DrillsFile = o.DrillsFile
+	if changed, err := r.keepDrills(drillsByZone{"b": v1alpha1.DrillKill}); err != nil || changed || len(o.keptDrills()) != 1 {
+		t.Errorf("once it can be written it is: a change: %t, %v; kept %v", changed, err, o.keptDrills())
+	}
 }

@@ -68,6 +68,7 @@ type Runtime struct {
 	trouble error
 	guests  map[string]*guest
 	drills  drillsByZone // replaced as a whole, never changed
+	unkept  bool         // DrillsFile says something else than drills
 	classes bool         // PriorityClasses have been put in place
 }
 
